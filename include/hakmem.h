@@ -1,0 +1,60 @@
+/* hakmem.h: what hakmem offers beyond the C library's malloc.
+ *
+ * Nothing here is needed to use hakmem: preload libhakmem.so or link with -lhakmem, and malloc,
+ * free and the C++ operators are hakmem's. These functions look inside.
+ *
+ * All of them may be called by any thread at any time, but in a signal handler.
+ */
+#ifndef HAKMEM_H
+#define HAKMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Gauges and counters. New fields are added at the end only. All sizes are in bytes. */
+typedef struct hak_stats {
+    size_t struct_bytes; /* in: sizeof(hak_stats_t); out: how much of it was filled in */
+    /* What the program has: */
+    size_t live_blocks; /* allocated and not freed, large ones included */
+    size_t live_bytes;  /* in those blocks, rounding included */
+    size_t large_blocks;
+    size_t large_bytes;
+    /* What hakmem has on top: */
+    size_t bin_bytes;      /* free blocks in the calling thread's bins */
+    size_t free_bytes;     /* free blocks in slabs, and blocks in other threads' bins not counted */
+    size_t retained_bytes; /* whole free slots and page runs that may be resident */
+    size_t mapped_bytes;   /* address space in use for blocks */
+    size_t metadata_bytes;
+    size_t superslabs_now, superslabs_peak;
+    size_t slots_active, slots_empty, slots_unused;
+    size_t heaps, orphaned_heaps;
+    /* What happened so far: */
+    uint64_t stage1, stage2, stage3, adopted_slabs;
+    uint64_t map_calls, unmap_calls, remap_calls, purge_calls;
+} hak_stats_t;
+
+/* "major.minor.patch" */
+const char *hak_version(void);
+
+/* Fills in *out, as far as out->struct_bytes says. Stops all other threads' slow paths for a
+ * moment. Blocks in other threads' bins count as live. Returns 0, or -1 when out is NULL or
+ * struct_bytes is 0. */
+int hak_stats_get(hak_stats_t *out);
+
+/* Writes all statistics to the file descriptor: one "name value" a line, or one JSON object. */
+void hak_stats_print(int fd);
+void hak_stats_json(int fd);
+
+/* Gives all memory back to the system that is not in use, also from what other threads hold in
+ * reserve. Returns 1 when some was given back, else 0. malloc_trim() does the same. */
+int hak_trim(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

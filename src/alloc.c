@@ -1,0 +1,316 @@
+/* alloc.c: see alloc.h.
+ *
+ * Threads:   see alloc.h.
+ */
+#include "alloc.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "alloc_fast.h"
+#include "large.h"
+#include "message.h"
+#include "options.h"
+#include "os.h"
+#include "pool.h"
+#include "stats.h"
+
+bool (*hak_foreign_free)(void *p);
+size_t (*hak_foreign_size)(const void *p);
+
+/* ---- Start-up -------------------------------------------------------------------------------- */
+
+static hak_lock_t start_lock;
+static _Atomic bool started; /* atomic: release in start_slow(), acquire in start() */
+
+static void fork_prepare(void) {
+    hak_lock_everything();
+}
+
+static void fork_in_parent(void) {
+    hak_unlock_everything();
+}
+
+static void fork_in_child(void) {
+    hak_heap_after_fork_in_child();
+    hak_large_reset_lock();
+    hak_lock_reset(&hak_map.lock);
+    hak_lock_reset(&start_lock);
+    HAK_COUNT(forks);
+}
+
+static HAK_COLD bool start_slow(void) {
+    hak_lock(&start_lock);
+    bool first = !hak_load_relaxed(&started);
+    bool ok = true;
+    if (first) {
+        hak_os_facts_t facts;
+        hak_os_read_facts(&facts);
+        hak_options_read(facts.secure);
+        ok = hak_heap_system_init();
+        if (ok) {
+            hak_store_release(&started, true);
+        }
+    }
+    hak_unlock(&start_lock);
+    if (first && ok) {
+        /* Registered before a second thread can exist, since starting one allocates. Called
+         * without a lock and with everything in place: libc may allocate in here. */
+        (void)pthread_atfork(fork_prepare, fork_in_parent, fork_in_child);
+        hak_pool_prewarm(hak_options.prewarm);
+        if (hak_options.verbose) {
+            hak_message_trace("hakmem %s", HAK_VERSION);
+        }
+        if (hak_options.help || hak_options.verbose) {
+            hak_options_print(2);
+        }
+    }
+    return ok;
+}
+
+static bool start(void) {
+    return HAK_LIKELY(hak_load_acquire(&started)) || start_slow();
+}
+
+void hak_lock_everything(void) {
+    hak_heap_lock_all();
+    hak_large_lock();
+    hak_lock(&hak_map.lock);
+}
+
+void hak_unlock_everything(void) {
+    hak_unlock(&hak_map.lock);
+    hak_large_unlock();
+    hak_heap_unlock_all();
+}
+
+/* ---- Allocation ------------------------------------------------------------------------------ */
+
+static void *alloc_class(unsigned cls) {
+    hak_heap_t *heap = hak_heap_get();
+    if (HAK_UNLIKELY(heap == NULL)) {
+        return hak_heap_alloc_late(cls);
+    }
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    void *block = bin->head;
+    return block != NULL ? hak_bin_pop(bin, block) : hak_heap_refill(heap, cls);
+}
+
+static HAK_COLD void *alloc_large(size_t size, size_t align, bool *zero) {
+    *zero = false;
+    if (size > HAK_SIZE_MAX || align > HAK_SIZE_MAX || !start()) {
+        return NULL;
+    }
+    return hak_large_alloc(size, align, zero);
+}
+
+void *hak_alloc_cold(size_t size) {
+    bool zero;
+    if (size > HAK_MID_MAX) {
+        return alloc_large(size, 1, &zero);
+    }
+    return start() ? alloc_class(hak_class_of(size)) : NULL;
+}
+
+void *hak_malloc_miss(size_t size) {
+    int saved = errno;
+    void *block = hak_alloc_cold(size);
+    errno = block != NULL ? saved : ENOMEM;
+    return block;
+}
+
+void *hak_alloc_mid(size_t size, void *(*miss)(size_t)) {
+    if (HAK_LIKELY(size <= HAK_MID_MAX)) {
+        hak_bin_t *bin = hak_heap_bin(hak_tls_heap, hak_mid_class_table[(size - 1) >> 7]);
+        void *block = bin->head;
+        if (HAK_LIKELY(block != NULL)) {
+            return hak_bin_pop(bin, block);
+        }
+    }
+    return miss(size);
+}
+
+void *hak_malloc(size_t size) {
+    return hak_alloc_fast(size, hak_malloc_miss);
+}
+
+void *hak_calloc(size_t count, size_t size) {
+    size_t bytes;
+    if (HAK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (bytes > HAK_MID_MAX) {
+        bool zero;
+        void *large = alloc_large(bytes, 1, &zero);
+        if (large == NULL) {
+            errno = ENOMEM;
+            return NULL;
+        }
+        return zero ? large : memset(large, 0, bytes);
+    }
+    void *block = hak_alloc_fast(bytes, hak_malloc_miss);
+    return block != NULL ? memset(block, 0, bytes) : NULL;
+}
+
+void *hak_alloc_aligned(size_t size, size_t align) {
+    if (align <= HAK_ALIGNMENT && size <= HAK_MID_MAX) {
+        return hak_alloc_fast(size, hak_alloc_cold);
+    }
+    unsigned cls = hak_class_of_aligned(size, align);
+    if (cls < HAK_CLASSES) {
+        return start() ? alloc_class(cls) : NULL;
+    }
+    bool zero;
+    return alloc_large(hak_max(size, 1), align, &zero);
+}
+
+void *hak_aligned_alloc(size_t align, size_t size) {
+    if (!hak_is_power_of_two(align)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    int saved = errno;
+    void *block = hak_alloc_aligned(size, align);
+    errno = block != NULL ? saved : ENOMEM;
+    return block;
+}
+
+/* ---- Free ------------------------------------------------------------------------------------ */
+
+void hak_free_interval_over(hak_bin_t *bin) {
+    hak_heap_t *heap = hak_tls_heap;
+    hak_heap_interval_over(heap, (unsigned)(bin - heap->bins) - HAK_TAG_CLASS);
+}
+
+/* A checked block of the class, from a thread without a heap, or of a slab of several slots. */
+static void free_block(void *p, unsigned cls) {
+    hak_heap_t *heap = hak_heap_get();
+    if (HAK_UNLIKELY(heap == NULL)) {
+        hak_heap_free_late(p, cls);
+        return;
+    }
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_block_set_stamp(p);
+    hak_block_set_next(p, bin->head);
+    HAK_STORE_ORDER();
+    bin->head = p;
+    if (HAK_UNLIKELY(--bin->room < 0)) {
+        hak_heap_interval_over(heap, cls);
+    }
+}
+
+/* p starts a block that was handed out and is not free. */
+static bool is_live_block(const void *p, unsigned cls) {
+    return (uintptr_t)p % HAK_ALIGNMENT == 0 && hak_slab_holds(hak_slab_of(p, cls), p) &&
+           !hak_block_is_stamped(p);
+}
+
+void hak_free_cold(void *p) {
+    if (p == NULL) {
+        return;
+    }
+    uint8_t tag = hak_map_tag(p);
+    if (HAK_LIKELY(hak_tag_is_class(tag))) {
+        if (HAK_LIKELY(is_live_block(p, hak_tag_class(tag)))) {
+            int saved = errno;
+            free_block(p, hak_tag_class(tag));
+            errno = saved;
+            return;
+        }
+    } else if (tag == HAK_TAG_LARGE) {
+        if (hak_large_free(p)) {
+            return;
+        }
+    } else if (tag == HAK_TAG_NONE && hak_foreign_free != NULL && hak_foreign_free(p)) {
+        return;
+    }
+    hak_report_misuse(p, "free");
+}
+
+void hak_free(void *p) {
+    hak_free_fast(p);
+}
+
+/* ---- Blocks that exist ----------------------------------------------------------------------- */
+
+/* The usable bytes of a live block; anything else is reported under the verb. */
+static size_t checked_size(const void *p, const char *verb) {
+    uint8_t tag = hak_map_tag(p);
+    if (HAK_LIKELY(hak_tag_is_class(tag))) {
+        if (HAK_LIKELY(is_live_block(p, hak_tag_class(tag)))) {
+            return hak_class_stride(hak_tag_class(tag));
+        }
+    } else if (tag == HAK_TAG_LARGE) {
+        size_t bytes = hak_large_usable(p);
+        if (bytes != 0) {
+            return bytes;
+        }
+    } else if (tag == HAK_TAG_NONE && hak_foreign_size != NULL) {
+        size_t bytes = hak_foreign_size(p);
+        if (bytes != 0) {
+            return bytes;
+        }
+    }
+    hak_report_misuse(p, verb);
+}
+
+size_t hak_usable_size(const void *p) {
+    return p != NULL ? checked_size(p, "malloc_usable_size") : 0;
+}
+
+/* Not worth a move: large enough, and no more than twice as large as need be, or small anyway. */
+static bool fits_in_place(size_t usable, size_t size) {
+    return size <= usable && (size >= usable / 2 || usable <= 64);
+}
+
+static bool is_large_block(const void *p) {
+    return hak_map_tag(p) == HAK_TAG_LARGE;
+}
+
+static void *move_block(void *p, size_t usable, size_t size) {
+    void *block = hak_malloc(size);
+    if (block == NULL) {
+        return NULL;
+    }
+    if (is_large_block(p) && is_large_block(block) && size >= usable && hak_large_move(block, p)) {
+        return block; /* the pages went over, and p with them */
+    }
+    memcpy(block, p, hak_min(usable, size));
+    hak_free(p);
+    return block;
+}
+
+void *hak_realloc(void *p, size_t size) {
+    if (p == NULL) {
+        return hak_malloc(size);
+    }
+    size_t usable = checked_size(p, "realloc");
+    if (size == 0) {
+        hak_free(p);
+        return NULL;
+    }
+    if (size > HAK_SIZE_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (is_large_block(p)) {
+        if (size > HAK_MID_MAX && hak_large_resize(p, size)) {
+            return p;
+        }
+    } else if (fits_in_place(usable, size)) {
+        return p;
+    }
+    return move_block(p, usable, size);
+}
+
+bool hak_trim_all(void) {
+    if (!start()) {
+        return false;
+    }
+    hak_heap_trim();
+    bool pool = hak_pool_trim();
+    bool large = hak_large_trim();
+    return pool || large;
+}

@@ -1,0 +1,53 @@
+/* alloc.h: malloc and its family, under hakmem's own names.
+ *
+ * Owns:      dispatch by size and by address, the corner cases that the C library promises, start-up.
+ * Knows not: the exported names (override.c, operators.c).
+ * Threads:   any function by any thread at any time, but in a signal handler.
+ *
+ * Sizes and alignments are in bytes. Functions that allocate return NULL and set errno to ENOMEM
+ * without memory, or when a size is above PTRDIFF_MAX; nothing else changes then. Functions that
+ * free keep errno. A pointer that is not a live block stops the program with one line on stderr.
+ */
+#ifndef HAK_ALLOC_H
+#define HAK_ALLOC_H
+
+#include "base.h"
+#include "heap.h"
+
+/* At least size bytes (0 counts as 1), a multiple of 16. */
+void *hak_malloc(size_t size);
+void hak_free(void *p);
+/* Zeroed; ENOMEM when the product overflows. */
+void *hak_calloc(size_t count, size_t size);
+/* As glibc: NULL allocates, size 0 frees and returns NULL. */
+void *hak_realloc(void *p, size_t size);
+/* align: a power of two, else NULL and EINVAL; size need be no multiple of it. */
+void *hak_aligned_alloc(size_t align, size_t size);
+/* Bytes that may be used; the same as long as the block lives. 0 for NULL. */
+size_t hak_usable_size(const void *p);
+/* Gives back what can be given back; true when something was. */
+bool hak_trim_all(void);
+
+/* aligned_alloc() without touching errno; NULL without memory. align: a power of two. */
+void *hak_alloc_aligned(size_t size, size_t align);
+
+/* What the hit paths leave by. */
+void *hak_alloc_mid(size_t size, void *(*miss)(size_t));
+HAK_COLD void *hak_malloc_miss(size_t size);
+/* The same, but a failure leaves errno alone. */
+HAK_COLD void *hak_alloc_cold(size_t size);
+HAK_NOINLINE void hak_free_cold(void *p);
+HAK_NOINLINE void hak_free_interval_over(hak_bin_t *bin);
+
+/* Names what is wrong with p and aborts. verb: what the program called. */
+HAK_COLD HAK_NORETURN void hak_report_misuse(const void *p, const char *verb);
+
+/* Locks every lock of hakmem; for exact figures. */
+void hak_lock_everything(void);
+void hak_unlock_everything(void);
+
+/* Set by override.c: offers a pointer that is not ours to the C library; true when it took it. */
+extern bool (*hak_foreign_free)(void *p);
+extern size_t (*hak_foreign_size)(const void *p);
+
+#endif

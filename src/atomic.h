@@ -1,0 +1,43 @@
+/* atomic.h: the only names by which hakmem orders memory.
+ *
+ * Owns:      short names for C11's atomics, one for each order that is in use.
+ * Knows not: what is being ordered; each use says what it pairs with.
+ * Threads:   everything here may be called by any thread.
+ */
+#ifndef HAK_ATOMIC_H
+#define HAK_ATOMIC_H
+
+#include <stdatomic.h>
+
+#include "base.h"
+
+#define hak_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
+#define hak_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
+#define hak_load_seq(p) atomic_load_explicit((p), memory_order_seq_cst)
+#define hak_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+#define hak_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
+#define hak_store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+#define hak_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define hak_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define hak_exchange_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
+#define hak_exchange_release(p, v) atomic_exchange_explicit((p), (v), memory_order_release)
+#define hak_exchange_seq(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
+#define hak_cas_acquire(p, expected, v)                                                            \
+    atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acquire,            \
+                                            memory_order_relaxed)
+#define hak_cas_weak_release(p, expected, v)                                                       \
+    atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_release,              \
+                                          memory_order_relaxed)
+#define hak_cas_weak_seq(p, expected, v)                                                           \
+    atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_seq_cst,              \
+                                          memory_order_relaxed)
+
+HAK_INLINE void hak_cpu_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#endif

@@ -1,0 +1,68 @@
+/* config.h: the geometry of hakmem, as constants with the equations that tie them together.
+ *
+ * Owns:      sizes, shifts and limits that are fixed when the library is built.
+ * Knows not: options (read at start), page size (read at start).
+ * Threads:   no state.
+ */
+#ifndef HAK_CONFIG_H
+#define HAK_CONFIG_H
+
+#include "base.h"
+
+#define HAK_VERSION "0.1.0"
+
+/* Every pointer handed out is a multiple of this. */
+#define HAK_ALIGNMENT 16
+
+/* A slot is the unit of the pool, a SuperSlab what the pool maps. */
+#define HAK_SLOT_SHIFT 16
+#define HAK_SLOT_BYTES ((size_t)1 << HAK_SLOT_SHIFT)
+#define HAK_SUPERSLAB_SHIFT 21
+#define HAK_SUPERSLAB_BYTES ((size_t)1 << HAK_SUPERSLAB_SHIFT)
+#define HAK_SLOTS 32
+
+/* Classes: sixteen-byte steps to 128, then eight steps a doubling (at most 1/9 is lost). */
+#define HAK_TINY_MAX 1024
+#define HAK_MID_MAX 32768
+#define HAK_TINY_CLASSES 32
+#define HAK_CLASSES 72
+/* The largest stride whose slab is one slot; wider blocks get slabs of two or four slots. */
+#define HAK_ONE_SLOT_MAX 8192
+#define HAK_SLAB_SLOTS_MAX 4
+
+/* Bins: how many frees of a class may pass between two looks at its bin, and what a bin and a
+ * heap may hold. Measured: waves of 1,000 blocks need 1,024 to settle at zero drains. */
+#define HAK_BIN_INTERVAL_MIN 8
+#define HAK_BIN_INTERVAL_DEFAULT 1024
+#define HAK_BIN_KIB_DEFAULT 64
+#define HAK_HEAP_BINS_KIB 1024
+
+/* A producer that has put this many slabs on a heap's ready list empties it on the owner's
+ * behalf: the owner may be asleep, and memory must not wait for it. */
+#define HAK_READY_PATIENCE 16
+
+/* The part of the address space in which hakmem places its memory starts here. Zero lets free()
+ * look up a pointer without a subtraction. The address sanitizer keeps its shadow at low
+ * addresses; builds with it (the core's tests) use a window above the shadow. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HAK_WINDOW_LOW ((uintptr_t)0x200000000000)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAK_WINDOW_LOW ((uintptr_t)0x200000000000)
+#endif
+#endif
+#ifndef HAK_WINDOW_LOW
+#define HAK_WINDOW_LOW ((uintptr_t)0)
+#endif
+#define HAK_WINDOW_MIN_BYTES ((size_t)1 << 35) /* 32 GiB: a tag table of 512 KiB */
+#define HAK_WINDOW_MAX_BYTES ((size_t)1 << 44)
+#define HAK_WINDOW_DEFAULT_BYTES ((size_t)1 << 39)
+
+/* The largest request: what does not fit ptrdiff_t cannot be an object in C. */
+#define HAK_SIZE_MAX ((size_t)PTRDIFF_MAX)
+
+_Static_assert(HAK_SLOTS * HAK_SLOT_BYTES == HAK_SUPERSLAB_BYTES, "slots fill a SuperSlab");
+_Static_assert(HAK_MID_MAX * 8 <= HAK_SLAB_SLOTS_MAX * HAK_SLOT_BYTES, "eight blocks a slab");
+_Static_assert((HAK_SLAB_SLOTS_MAX & (HAK_SLAB_SLOTS_MAX - 1)) == 0, "slabs align naturally");
+
+#endif

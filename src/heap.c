@@ -1,0 +1,606 @@
+/* heap.c: see heap.h.
+ *
+ * Threads:   functions named _locked expect heap->lock to be held.
+ */
+#include "heap.h"
+
+#include <pthread.h>
+
+#include "message.h"
+#include "options.h"
+#include "os.h"
+#include "pool.h"
+#include "remote_queue.h"
+#include "stats.h"
+
+/* Blocks of one drain are gathered by slab in this many places at a time. */
+#define GROUPS 16
+/* A refill goes on to further slabs, up to this many, while it has less than half of its wish. */
+#define REFILL_SLABS 4
+/* Orphans looked at by one adoption: bounds the work. */
+#define ADOPT_TRIES 4
+
+_Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_model("initial-exec"))) = &hak_heap_none;
+hak_heap_t hak_heap_none;
+hak_heap_t hak_heap_late;
+
+static struct {
+    hak_lock_t lock;
+    hak_heap_t *_Atomic all;            /* written under lock; heaps are never removed */
+    hak_heap_t *orphans, *orphans_tail; /* guarded by lock */
+    _Atomic size_t orphan_count;        /* written under lock; a hint without it */
+    size_t heap_count;                  /* guarded by lock */
+    pthread_key_t key;                  /* const after init: its destructor tells of exits */
+    bool ready;                         /* guarded by lock */
+} registry;
+
+static void help(hak_heap_t *heap);
+
+/* ---- Intervals ------------------------------------------------------------------------------ */
+
+static uint32_t interval_max(unsigned cls) {
+    size_t by_bytes = ((size_t)hak_options.tiny_cap << 10) / hak_class_stride(cls);
+    return (uint32_t)hak_clamp(by_bytes, 2, hak_options.tiny_drain_interval);
+}
+
+/* What a new thread holds back at first: some pages of a class at most. */
+static uint32_t interval_start(unsigned cls) {
+    size_t start = hak_clamp(16384 / hak_class_stride(cls), 4, 128);
+    return (uint32_t)hak_min(start, interval_max(cls));
+}
+
+static void set_interval_locked(hak_heap_t *heap, unsigned cls, uint32_t interval) {
+    size_t stride = hak_class_stride(cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    size_t bytes = heap->bins_bytes - shelf->interval * stride + interval * stride;
+    if (interval > shelf->interval && bytes > (size_t)HAK_HEAP_BINS_KIB << 10) {
+        return;
+    }
+    heap->bins_bytes = bytes;
+    shelf->interval = interval;
+}
+
+/* ---- Slabs of a heap ------------------------------------------------------------------------ */
+
+static void list_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    hak_shelf_t *shelf = &heap->shelves[slab->cls];
+    slab->prev = NULL;
+    slab->next = shelf->slabs;
+    if (slab->next != NULL) {
+        slab->next->prev = slab;
+    }
+    shelf->slabs = slab;
+    slab->listed = true;
+}
+
+static void unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    if (slab->prev != NULL) {
+        slab->prev->next = slab->next;
+    } else {
+        heap->shelves[slab->cls].slabs = slab->next;
+    }
+    if (slab->next != NULL) {
+        slab->next->prev = slab->prev;
+    }
+    slab->next = slab->prev = NULL;
+    slab->listed = false;
+}
+
+/* After blocks came home. A slab that was full has few free blocks: in front it is used first, and
+ * the emptier ones behind it get the chance to run empty. */
+static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    if (hak_slab_all_home(slab)) {
+        if (slab->listed) {
+            unlist_slab_locked(heap, slab);
+        }
+        hak_pool_release(slab);
+    } else if (!slab->listed) {
+        list_slab_locked(heap, slab);
+    }
+}
+
+/* Empties the ready list. A slab that was adopted while a producer was on its way here belongs to
+ * another heap by now and is passed on, its queue untouched. */
+static void drain_ready_locked(hak_heap_t *heap) {
+    hak_slab_t *slab = hak_ready_take_all(&heap->ready);
+    hak_store_relaxed(&heap->ready_count, 0);
+    while (slab != NULL) {
+        hak_slab_t *next = hak_load_relaxed(&slab->ready_next); /* seen with the list */
+        hak_heap_t *owner = hak_load_relaxed(&slab->owner);
+        if (HAK_LIKELY(owner == heap)) {
+            if (hak_slab_drain_remote(slab) != 0) {
+                settle_slab_locked(heap, slab);
+            }
+        } else {
+            hak_ready_push(&owner->ready, slab);
+            help(owner);
+        }
+        slab = next;
+    }
+}
+
+/* ---- Remote frees ---------------------------------------------------------------------------- */
+
+/* An orphan's ready list is emptied by whoever pushes on it, a sleeper's when it grows long.
+ *
+ * Nothing is stranded: the pusher's store to ready precedes its load of state, and an exiting
+ * thread's store to state precedes its look at ready, all sequentially consistent, so one of them
+ * sees the other. If the lock is held, the holder looks again after it let go, as every path that
+ * unlocks an orphan ends here. For an owned heap a failed try needs no second one: its owner
+ * empties the list before its next refill. */
+static bool wants_help(hak_heap_t *heap) {
+    return hak_load_seq(&heap->state) == HAK_HEAP_ORPHAN ||
+           hak_load_relaxed(&heap->ready_count) >= HAK_READY_PATIENCE;
+}
+
+static void help(hak_heap_t *heap) {
+    while (hak_load_seq(&heap->ready) != NULL && wants_help(heap)) {
+        if (!hak_lock_try(&heap->lock)) {
+            return;
+        }
+        HAK_COUNT(helped);
+        drain_ready_locked(heap);
+        hak_unlock(&heap->lock);
+    }
+}
+
+static HAK_COLD void bin_is_broken(const void *block, unsigned cls) {
+    hak_message_fatal("free list is corrupt: %p does not belong there (class %u, %zu bytes)",
+                      block, cls, hak_class_stride(cls));
+}
+
+static void send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count) {
+    HAK_COUNT(remote_batches);
+    HAK_COUNT_N(remote_blocks, count);
+    if (!hak_remote_push(slab, head, tail)) {
+        return;
+    }
+    /* The blocks just pushed are not home before the slab is on a ready list, so it still is a
+     * slab and has an owner; which one may change, see drain_ready_locked(). */
+    hak_heap_t *owner = hak_load_relaxed(&slab->owner);
+    if (HAK_UNLIKELY(owner == NULL)) { /* a slab at rest: these blocks were home already */
+        bin_is_broken(head, slab->cls);
+    }
+    hak_ready_push(&owner->ready, slab);
+    hak_add_relaxed(&owner->ready_count, 1);
+    help(owner);
+}
+
+/* ---- Drain ----------------------------------------------------------------------------------- */
+
+typedef struct {
+    hak_slab_t *slab;
+    hak_chain_t chain;
+} group_t;
+
+static void send_group_home_locked(hak_heap_t *heap, group_t *group) {
+    hak_slab_t *slab = group->slab;
+    hak_chain_t *chain = &group->chain;
+    if (hak_load_relaxed(&slab->owner) == heap) { /* changes only under this heap's lock */
+        hak_slab_give(slab, chain->head, chain->tail, chain->count);
+        settle_slab_locked(heap, slab);
+    } else {
+        send_remote(slab, chain->head, chain->tail, chain->count);
+    }
+    group->slab = NULL;
+    group->chain = (hak_chain_t){NULL, NULL, 0};
+}
+
+/* Sends a whole chain home: one batch for each slab, as long as the chain does not jump about
+ * between more slabs than there are places. */
+static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
+    group_t groups[GROUPS] = {{NULL, {NULL, NULL, 0}}};
+    unsigned count = 0;
+    while (block != NULL) {
+        void *next = hak_block_next(block);
+        if (HAK_UNLIKELY(hak_map_tag(block) != hak_tag_of_class(cls))) {
+            bin_is_broken(block, cls);
+        }
+        hak_slab_t *slab = hak_slab_of(block, cls);
+        if (HAK_UNLIKELY(!hak_slab_holds(slab, block))) {
+            bin_is_broken(block, cls);
+        }
+        group_t *group = &groups[((uintptr_t)slab / sizeof *slab) % GROUPS];
+        if (group->slab != slab && group->slab != NULL) {
+            send_group_home_locked(heap, group);
+        }
+        group->slab = slab;
+        hak_chain_push(&group->chain, block);
+        block = next;
+        count++;
+    }
+    for (unsigned i = 0; i < GROUPS; i++) {
+        if (groups[i].slab != NULL) {
+            send_group_home_locked(heap, &groups[i]);
+        }
+    }
+    return count;
+}
+
+static void drain_reserve_locked(hak_heap_t *heap, unsigned cls) {
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    void *chain = shelf->reserve;
+    shelf->reserve = NULL;
+    unsigned count = send_home_locked(heap, cls, chain);
+    HAK_COUNT(drains);
+    HAK_COUNT_N(drained_blocks, count);
+    if (hak_options.tiny_sll_drain_debug) {
+        hak_message_trace("[TLS_SLL_DRAIN] class=%u blocks=%u interval=%u", cls, count,
+                          shelf->interval);
+    }
+}
+
+/* Only by the heap's thread, or for a heap that has none. */
+static void drain_bin_locked(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    if (heap->shelves[cls].reserve != NULL) {
+        drain_reserve_locked(heap, cls);
+    }
+    if (bin->head != NULL) {
+        heap->shelves[cls].reserve = bin->head;
+        bin->head = NULL;
+        drain_reserve_locked(heap, cls);
+    }
+}
+
+static void drain_bins_locked(hak_heap_t *heap) {
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        drain_bin_locked(heap, cls);
+    }
+    heap->stale_bins = false;
+}
+
+void hak_heap_interval_over(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    hak_lock(&heap->lock);
+    if (shelf->reserve != NULL) {
+        if (shelf->drained && shelf->interval > interval_start(cls)) {
+            set_interval_locked(heap, cls, shelf->interval / 2);
+        }
+        shelf->drained = true;
+        drain_reserve_locked(heap, cls);
+    }
+    shelf->reserve = bin->head;
+    bin->head = NULL;
+    bin->room = (int32_t)shelf->interval - 1;
+    hak_unlock(&heap->lock);
+}
+
+/* ---- Refill ---------------------------------------------------------------------------------- */
+
+/* A slab with room of the class from an orphaned heap, now this heap's. */
+static hak_slab_t *adopt_from_locked(hak_heap_t *heap, hak_heap_t *orphan, unsigned cls) {
+    if (!hak_lock_try(&orphan->lock)) {
+        return NULL;
+    }
+    if (orphan->stale_bins) {
+        drain_bins_locked(orphan);
+    }
+    drain_ready_locked(orphan);
+    hak_slab_t *slab = orphan->shelves[cls].slabs;
+    if (slab != NULL) {
+        unlist_slab_locked(orphan, slab);
+        /* Under both locks. A producer may still read the old owner: drain_ready_locked(). */
+        hak_store_relaxed(&slab->owner, heap);
+        HAK_COUNT(adopted_slabs);
+    }
+    hak_unlock(&orphan->lock);
+    help(orphan);
+    return slab;
+}
+
+static void unlist_orphan(hak_heap_t *heap) {
+    if (heap->orphan_prev != NULL) {
+        heap->orphan_prev->orphan_next = heap->orphan_next;
+    } else {
+        registry.orphans = heap->orphan_next;
+    }
+    if (heap->orphan_next != NULL) {
+        heap->orphan_next->orphan_prev = heap->orphan_prev;
+    } else {
+        registry.orphans_tail = heap->orphan_prev;
+    }
+    heap->orphan_next = heap->orphan_prev = NULL;
+    heap->listed = false;
+    hak_sub_relaxed(&registry.orphan_count, 1);
+}
+
+static void list_orphan(hak_heap_t *heap, bool in_front) {
+    heap->orphan_prev = in_front ? NULL : registry.orphans_tail;
+    heap->orphan_next = in_front ? registry.orphans : NULL;
+    if (heap->orphan_prev != NULL) {
+        heap->orphan_prev->orphan_next = heap;
+    } else {
+        registry.orphans = heap;
+    }
+    if (heap->orphan_next != NULL) {
+        heap->orphan_next->orphan_prev = heap;
+    } else {
+        registry.orphans_tail = heap;
+    }
+    heap->listed = true;
+    hak_add_relaxed(&registry.orphan_count, 1);
+}
+
+static hak_slab_t *adopt_locked(hak_heap_t *heap, unsigned cls) {
+    if (hak_load_relaxed(&registry.orphan_count) == 0 || !hak_lock_try(&registry.lock)) {
+        return NULL;
+    }
+    hak_slab_t *slab = NULL;
+    for (int tries = 0; tries < ADOPT_TRIES && slab == NULL; tries++) {
+        hak_heap_t *orphan = registry.orphans;
+        if (orphan == NULL || orphan == heap) {
+            break;
+        }
+        slab = adopt_from_locked(heap, orphan, cls);
+        if (slab == NULL) { /* others first the next time */
+            unlist_orphan(orphan);
+            list_orphan(orphan, false);
+        }
+    }
+    hak_unlock(&registry.lock);
+    return slab;
+}
+
+static hak_slab_t *obtain_slab_locked(hak_heap_t *heap, unsigned cls) {
+    hak_slab_t *slab = adopt_locked(heap, cls);
+    if (slab == NULL) {
+        slab = hak_pool_acquire(cls);
+        if (slab == NULL) {
+            return NULL;
+        }
+        hak_store_relaxed(&slab->owner, heap);
+    }
+    list_slab_locked(heap, slab);
+    return slab;
+}
+
+/* The one place where blocks come from. The order is the invariant: what others sent back first,
+ * then, slab by slab, free blocks before uncarved ones, then an orphan's slab, then the pool. */
+static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain_t *chain) {
+    drain_ready_locked(heap);
+    for (int tries = 0; tries < REFILL_SLABS; tries++) {
+        hak_slab_t *slab = heap->shelves[cls].slabs;
+        if (slab == NULL && chain->count == 0) {
+            slab = obtain_slab_locked(heap, cls);
+        }
+        if (slab == NULL) {
+            return;
+        }
+        hak_slab_take(slab, want - chain->count, chain);
+        if (!hak_slab_has_room(slab)) {
+            unlist_slab_locked(heap, slab);
+        }
+        if (chain->count >= (want + 1) / 2) {
+            return;
+        }
+    }
+}
+
+static void *take_first(hak_bin_t *bin) {
+    void *block = bin->head;
+    bin->head = hak_block_next(block);
+    hak_block_clear_stamp(block);
+    return block;
+}
+
+void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    hak_chain_t chain = {NULL, NULL, 0};
+    hak_lock(&heap->lock);
+    if (shelf->reserve != NULL) {
+        bin->head = shelf->reserve;
+        shelf->reserve = NULL;
+        HAK_COUNT(refills_reserve);
+    } else {
+        if (shelf->drained) {
+            shelf->drained = false;
+            uint32_t wider = (uint32_t)hak_min((size_t)shelf->interval * 2, interval_max(cls));
+            set_interval_locked(heap, cls, wider);
+        }
+        fill_locked(heap, cls, shelf->interval, &chain);
+        bin->head = chain.head;
+        HAK_COUNT(refills);
+    }
+    void *block = bin->head != NULL ? take_first(bin) : NULL;
+    hak_unlock(&heap->lock);
+    return block;
+}
+
+/* ---- Birth and exit -------------------------------------------------------------------------- */
+
+static void thread_exits(void *heap_of_thread) {
+    hak_heap_t *heap = heap_of_thread;
+    /* From here on this thread's hit paths miss; what it still allocates and frees goes through
+     * hak_heap_alloc_late() and hak_heap_free_late() and leaves nothing behind. */
+    hak_tls_heap = &hak_heap_late;
+    hak_lock(&heap->lock);
+    drain_bins_locked(heap);
+    hak_store_seq(&heap->state, HAK_HEAP_ORPHAN); /* before the look at ready: wants_help() */
+    drain_ready_locked(heap);
+    hak_unlock(&heap->lock);
+    hak_lock(&registry.lock);
+    list_orphan(heap, true);
+    hak_unlock(&registry.lock);
+    help(heap);
+}
+
+bool hak_heap_system_init(void) {
+    hak_lock(&registry.lock);
+    if (!registry.ready && hak_map_init()) {
+        registry.ready = pthread_key_create(&registry.key, thread_exits) == 0;
+    }
+    bool ready = registry.ready;
+    hak_unlock(&registry.lock);
+    return ready;
+}
+
+static hak_heap_t *make_heap(void) {
+    hak_heap_t *heap = hak_meta_alloc(sizeof *heap, HAK_CACHE_LINE);
+    if (heap == NULL) {
+        return NULL;
+    }
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        hak_bin_t *bin = hak_heap_bin(heap, cls);
+        heap->shelves[cls].interval = interval_start(cls);
+        bin->room = (int32_t)heap->shelves[cls].interval - 1;
+        /* Wider slabs do not fit free()'s sixteen-bit arithmetic: 0 sends them the long way. */
+        bin->inverse = hak_class_info[cls].slots == 1 ? hak_class_info[cls].inverse : 0;
+    }
+    for (size_t i = 0; i <= HAK_TINY_MAX / 16; i++) {
+        size_t bin = offsetof(hak_heap_t, bins[HAK_TAG_CLASS]) +
+                     hak_tiny_class_table[i] * sizeof(hak_bin_t);
+        heap->tiny_bins[i] = (uint16_t)bin;
+    }
+    hak_store_relaxed(&heap->state, HAK_HEAP_ORPHAN);
+    heap->all_next = hak_load_relaxed(&registry.all);
+    hak_store_relaxed(&registry.all, heap);
+    registry.heap_count++;
+    return heap;
+}
+
+/* An orphan or a new heap, nobody's yet: still in the state of an orphan, on no list. */
+static hak_heap_t *borrow_heap(void) {
+    hak_lock(&registry.lock);
+    hak_heap_t *heap = registry.orphans;
+    if (heap != NULL) {
+        unlist_orphan(heap);
+    } else {
+        heap = make_heap();
+    }
+    hak_unlock(&registry.lock);
+    return heap;
+}
+
+hak_heap_t *hak_heap_get(void) {
+    hak_heap_t *heap = hak_tls_heap;
+    if (heap == &hak_heap_late) {
+        return NULL;
+    }
+    if (heap != &hak_heap_none) {
+        return heap;
+    }
+    if (!hak_heap_system_init() || (heap = borrow_heap()) == NULL) {
+        return NULL;
+    }
+    hak_lock(&heap->lock);
+    if (hak_load_relaxed(&heap->ready_count) != 0 || heap->shelves[0].slabs != NULL) {
+        HAK_COUNT(adopted_heaps);
+    }
+    hak_store_seq(&heap->state, HAK_HEAP_OWNED);
+    heap->stale_bins = false; /* blocks left in its bins are this thread's now */
+    hak_unlock(&heap->lock);
+    hak_tls_heap = heap;
+    /* May allocate (more than 32 keys in the process): the heap is in place already. */
+    pthread_setspecific(registry.key, heap);
+    return heap;
+}
+
+void *hak_heap_alloc_late(unsigned cls) {
+    hak_chain_t chain = {NULL, NULL, 0};
+    hak_heap_t *heap = hak_heap_system_init() ? borrow_heap() : NULL;
+    if (heap == NULL) {
+        return NULL;
+    }
+    hak_lock(&heap->lock);
+    fill_locked(heap, cls, 1, &chain);
+    if (chain.head != NULL) {
+        hak_block_clear_stamp(chain.head);
+    }
+    hak_unlock(&heap->lock);
+    hak_lock(&registry.lock);
+    list_orphan(heap, true);
+    hak_unlock(&registry.lock);
+    help(heap);
+    return chain.head;
+}
+
+void hak_heap_free_late(void *block, unsigned cls) {
+    hak_block_set_stamp(block);
+    send_remote(hak_slab_of(block, cls), block, block, 1);
+}
+
+/* ---- All heaps ------------------------------------------------------------------------------- */
+
+void hak_heap_trim(void) {
+    hak_heap_t *own = hak_tls_heap;
+    hak_lock(&registry.lock);
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        hak_lock(&heap->lock);
+        if (heap == own || heap->stale_bins) {
+            drain_bins_locked(heap);
+        }
+        for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+            if (heap->shelves[cls].reserve != NULL) {
+                drain_reserve_locked(heap, cls);
+            }
+        }
+        drain_ready_locked(heap);
+        hak_unlock(&heap->lock);
+        help(heap);
+    }
+    hak_unlock(&registry.lock);
+}
+
+size_t hak_heap_own_bins(size_t *blocks) {
+    hak_heap_t *heap = hak_tls_heap;
+    size_t bytes = 0;
+    *blocks = 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        size_t here = 0;
+        for (void *b = hak_heap_bin(heap, cls)->head; b != NULL; b = hak_block_next(b)) {
+            here++;
+        }
+        for (void *b = heap->shelves[cls].reserve; b != NULL; b = hak_block_next(b)) {
+            here++;
+        }
+        bytes += here * hak_class_stride(cls);
+        *blocks += here;
+    }
+    return bytes;
+}
+
+void hak_heap_lock_all(void) {
+    hak_lock(&registry.lock);
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        hak_lock(&heap->lock);
+    }
+    hak_pool_lock();
+}
+
+void hak_heap_unlock_all(void) {
+    hak_pool_unlock();
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        hak_unlock(&heap->lock);
+    }
+    hak_unlock(&registry.lock);
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        help(heap);
+    }
+}
+
+/* No heap was in a slow path when the fork happened (its lock was taken), and a hit path is a
+ * consistent state after every store. So an absent thread's bins are chains like any other. */
+void hak_heap_after_fork_in_child(void) {
+    hak_lock_reset(&registry.lock);
+    hak_pool_reset_lock();
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        hak_lock_reset(&heap->lock);
+        if (heap == hak_tls_heap || heap->listed) {
+            continue;
+        }
+        heap->stale_bins = true;
+        hak_store_seq(&heap->state, HAK_HEAP_ORPHAN);
+        list_orphan(heap, true);
+    }
+}
+
+size_t hak_heap_count(size_t *orphans) {
+    hak_lock(&registry.lock);
+    size_t count = registry.heap_count;
+    *orphans = hak_load_relaxed(&registry.orphan_count);
+    hak_unlock(&registry.lock);
+    return count;
+}

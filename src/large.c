@@ -1,0 +1,644 @@
+/* large.c: see large.h.
+ *
+ * Threads:   static functions expect large.lock to be held.
+ */
+#include "large.h"
+
+#include "address_map.h"
+#include "lock.h"
+#include "os.h"
+#include "retain.h"
+#include "run_tree.h"
+#include "stats.h"
+
+/* From here on a block gets addresses with room behind them, since it may be about to grow. */
+#define GIANT_BYTES ((size_t)32 << 20)
+/* Below, copying is cheaper than what a moved mapping costs for good: the kernel cannot join it
+ * with its neighbours again, and the number of mappings is limited. */
+#define MOVE_MIN_BYTES ((size_t)4 << 20)
+#define DECAY_STEPS 4
+
+typedef struct {
+    hak_run_t *entries[1]; /* as many as a unit has pages */
+} unit_t;
+
+static struct {
+    hak_lock_t lock;
+    hak_run_t *tree;             /* all free runs */
+    hak_run_t *newest, *oldest;  /* free runs that may be dirty */
+    hak_run_t *spare_runs;
+    unit_t *spare_units;
+    hak_retain_t retain;
+    size_t live_blocks;
+    size_t free_pages;
+    size_t returned_bytes;       /* unmapped, and not mapped again since */
+    uint32_t returned_ms;
+    unsigned page_shift;         /* 0 before the first use */
+} large;
+
+static size_t page_bytes(void) {
+    return (size_t)1 << large.page_shift;
+}
+
+static size_t pages_of(size_t bytes) {
+    return (bytes >> large.page_shift) + ((bytes & (page_bytes() - 1)) != 0);
+}
+
+static size_t run_bytes(const hak_run_t *run) {
+    return run->pages << large.page_shift;
+}
+
+static uintptr_t run_end(const hak_run_t *run) {
+    return run->start + run_bytes(run);
+}
+
+/* ---- Records and entries ------------------------------------------------------------------- */
+
+static hak_run_t *new_run(void) {
+    hak_run_t *run = large.spare_runs;
+    if (run != NULL) {
+        large.spare_runs = run->left;
+        *run = (hak_run_t){0};
+        return run;
+    }
+    return hak_meta_alloc(sizeof *run, _Alignof(hak_run_t));
+}
+
+static void drop_run(hak_run_t *run) {
+    *run = (hak_run_t){.left = large.spare_runs};
+    large.spare_runs = run;
+}
+
+static hak_run_t **entry_at(uintptr_t address) {
+    unit_t *unit = hak_map_record((void *)address);
+    size_t page = (address & (HAK_SUPERSLAB_BYTES - 1)) >> large.page_shift;
+    return unit != NULL ? &unit->entries[page] : NULL;
+}
+
+/* Makes sure that the page's entry can be written later on; boundaries need their entries. */
+static bool prepare_entry(uintptr_t address) {
+    if (entry_at(address) != NULL) {
+        return true;
+    }
+    unit_t *unit = large.spare_units;
+    if (unit != NULL) {
+        large.spare_units = (unit_t *)unit->entries[0];
+        unit->entries[0] = NULL;
+    } else {
+        size_t bytes = (HAK_SUPERSLAB_BYTES >> large.page_shift) * sizeof(hak_run_t *);
+        unit = hak_meta_alloc(bytes, HAK_CACHE_LINE);
+    }
+    if (unit == NULL) {
+        return false;
+    }
+    hak_map_set_record((void *)address, unit);
+    return true;
+}
+
+static void set_entries(hak_run_t *run) {
+    *entry_at(run->start) = run;
+    *entry_at(run_end(run) - page_bytes()) = run;
+}
+
+static bool is_large(uintptr_t address) {
+    return hak_map_tag((void *)address) == HAK_TAG_LARGE;
+}
+
+/* The run that starts at the address, or NULL. */
+static hak_run_t *run_starting_at(uintptr_t address) {
+    if (!is_large(address)) {
+        return NULL;
+    }
+    hak_run_t **entry = entry_at(address);
+    return entry != NULL && *entry != NULL && (*entry)->start == address ? *entry : NULL;
+}
+
+static hak_run_t *run_ending_at(uintptr_t address) {
+    if (!is_large(address - 1)) {
+        return NULL;
+    }
+    hak_run_t **entry = entry_at(address - page_bytes());
+    return entry != NULL && *entry != NULL && run_end(*entry) == address ? *entry : NULL;
+}
+
+/* ---- Free runs ----------------------------------------------------------------------------- */
+
+static void age_insert(hak_run_t *run) {
+    run->newer = NULL;
+    run->older = large.newest;
+    if (large.newest != NULL) {
+        large.newest->newer = run;
+    } else {
+        large.oldest = run;
+    }
+    large.newest = run;
+}
+
+static void age_remove(hak_run_t *run) {
+    if (run->newer != NULL) {
+        run->newer->older = run->older;
+    } else {
+        large.newest = run->older;
+    }
+    if (run->older != NULL) {
+        run->older->newer = run->newer;
+    } else {
+        large.oldest = run->newer;
+    }
+    run->older = run->newer = NULL;
+}
+
+/* In the hands of a function that holds the lock, a run counts as live: no neighbour absorbs it. */
+static void unlist_free(hak_run_t *run) {
+    run->live = true;
+    hak_run_tree_remove(&large.tree, run);
+    if (run->dirty_pages != 0) {
+        age_remove(run);
+    }
+    large.retain.retained_bytes -= run->dirty_pages << large.page_shift;
+    large.free_pages -= run->pages;
+}
+
+static void list_free(hak_run_t *run) {
+    run->live = false;
+    hak_run_tree_insert(&large.tree, run);
+    if (run->dirty_pages != 0) {
+        age_insert(run);
+    }
+    large.retain.retained_bytes += run->dirty_pages << large.page_shift;
+    large.free_pages += run->pages;
+    set_entries(run);
+}
+
+/* Takes the neighbour's pages into run. */
+static void absorb(hak_run_t *run, hak_run_t *neighbour) {
+    unlist_free(neighbour);
+    run->start = run->start < neighbour->start ? run->start : neighbour->start;
+    run->pages += neighbour->pages;
+    run->dirty_pages += neighbour->dirty_pages;
+    run->zero = run->zero && neighbour->zero;
+    run->purged = run->purged && neighbour->purged;
+    drop_run(neighbour);
+}
+
+/* run is on no list: joins it with its free neighbours and lists the whole. */
+static hak_run_t *free_run(hak_run_t *run) {
+    HAK_ASSERT(run->live);
+    hak_run_t *left = run_ending_at(run->start);
+    hak_run_t *right = run_starting_at(run_end(run));
+    if (left != NULL && !left->live) {
+        absorb(run, left);
+    }
+    if (right != NULL && !right->live) {
+        absorb(run, right);
+    }
+    list_free(run);
+    return run;
+}
+
+/* Cuts run, which is on no list, to its first pages; the rest becomes a free run. False without
+ * memory for records: nothing happened. */
+static bool cut_run(hak_run_t *run, size_t pages) {
+    if (pages == run->pages) {
+        return true;
+    }
+    uintptr_t border = run->start + (pages << large.page_shift);
+    hak_run_t *rest = new_run();
+    if (rest == NULL) {
+        return false;
+    }
+    if (!prepare_entry(border) || !prepare_entry(border - page_bytes())) {
+        drop_run(rest);
+        return false;
+    }
+    rest->start = border;
+    rest->pages = run->pages - pages;
+    /* Nobody knows where in the run the dirty pages are: the first part gets as many as fit. */
+    size_t dirty_here = hak_min(run->dirty_pages, pages);
+    rest->dirty_pages = hak_min(run->dirty_pages - dirty_here, rest->pages);
+    rest->zero = run->zero;
+    rest->purged = run->purged;
+    rest->since_ms = run->since_ms;
+    rest->live = true;
+    run->pages = pages;
+    run->dirty_pages = dirty_here;
+    set_entries(run);
+    free_run(rest);
+    return true;
+}
+
+/* ---- Giving back --------------------------------------------------------------------------- */
+
+/* Takes away the entries of the units, for other units to use. */
+static void detach_entries(uintptr_t from, uintptr_t to) {
+    for (uintptr_t at = from; at < to; at += HAK_SUPERSLAB_BYTES) {
+        unit_t *unit = hak_map_record((void *)at);
+        if (unit == NULL) {
+            continue;
+        }
+        for (size_t i = 0; i < HAK_SUPERSLAB_BYTES >> large.page_shift; i++) {
+            if (unit->entries[i] != NULL) { /* leaves untouched pages untouched */
+                unit->entries[i] = NULL;
+            }
+        }
+        unit->entries[0] = (hak_run_t *)large.spare_units;
+        large.spare_units = unit;
+        hak_map_set_record((void *)at, NULL);
+    }
+}
+
+static void purge_and_list(hak_run_t *run, uint32_t now_ms) {
+    HAK_COUNT(purge_calls);
+    HAK_COUNT_N(purged_kib, (run->dirty_pages << large.page_shift) >> 10);
+    run->zero = hak_os.purge((void *)run->start, run_bytes(run));
+    if (!run->zero) {
+        HAK_COUNT(purge_failures);
+    }
+    /* What cannot be purged counts as clean all the same, lest it be tried for ever. */
+    run->dirty_pages = 0;
+    run->purged = true;
+    run->since_ms = now_ms;
+    list_free(run);
+}
+
+/* run is on no list. Unmaps the whole units in its middle [from, to); its ends become runs of
+ * their own. False, and nothing happened, if there is no record to be had or the system refuses. */
+static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t now_ms) {
+    hak_run_t *right = NULL;
+    if (run_end(run) > to && (right = new_run()) == NULL) {
+        return false;
+    }
+    detach_entries(from, to);
+    if (!hak_map_release((void *)from, to - from)) {
+        hak_map_set_tags((void *)from, (to - from) >> HAK_SLOT_SHIFT, HAK_TAG_LARGE);
+        (void)prepare_entry(run->start); /* cannot fail: the entries just taken away are spare */
+        (void)prepare_entry(run_end(run) - page_bytes());
+        if (right != NULL) {
+            drop_run(right);
+        }
+        return false;
+    }
+    large.returned_bytes += to - from;
+    large.returned_ms = now_ms;
+    if (right != NULL) {
+        *right = *run;
+        right->start = to;
+        right->pages = (run_end(run) - to) >> large.page_shift;
+        purge_and_list(right, now_ms);
+    }
+    run->pages = run->start < from ? (from - run->start) >> large.page_shift : 0;
+    if (run->pages != 0) {
+        purge_and_list(run, now_ms);
+    } else {
+        drop_run(run);
+    }
+    return true;
+}
+
+static void give_back(hak_run_t *run, uint32_t now_ms) {
+    uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
+    uintptr_t to = hak_round_down(run_end(run), HAK_SUPERSLAB_BYTES);
+    unlist_free(run);
+    if (from >= to || !unmap_middle(run, from, to, now_ms)) {
+        purge_and_list(run, now_ms);
+    }
+}
+
+static void keep_within_bounds(uint32_t now_ms) {
+    while (large.oldest != NULL && hak_retain_excess(&large.retain, now_ms) != 0) {
+        give_back(large.oldest, now_ms);
+    }
+    for (int step = 0; step < DECAY_STEPS && large.oldest != NULL; step++) {
+        if (!hak_retain_is_older(large.oldest->since_ms, now_ms)) {
+            break;
+        }
+        give_back(large.oldest, now_ms);
+    }
+}
+
+/* ---- Getting more -------------------------------------------------------------------------- */
+
+/* Fresh units just mapped at start become a free run, joined with its neighbours. NULL without
+ * memory for records; the units are unmapped again. */
+static hak_run_t *add_units(uintptr_t start, size_t bytes, uint32_t now_ms) {
+    hak_run_t *run = new_run();
+    hak_map_set_tags((void *)start, bytes >> HAK_SLOT_SHIFT, HAK_TAG_LARGE);
+    if (run == NULL || !prepare_entry(start) || !prepare_entry(start + bytes - page_bytes())) {
+        if (run != NULL) {
+            drop_run(run);
+        }
+        detach_entries(start, start + bytes);
+        (void)hak_map_release((void *)start, bytes); /* at worst the addresses stay taken */
+        return NULL;
+    }
+    size_t back = hak_min(bytes, large.returned_bytes);
+    if (back != 0) {
+        large.returned_bytes -= back;
+        hak_retain_wanted_back(&large.retain, back, large.returned_ms, now_ms);
+    }
+    run->start = start;
+    run->pages = bytes >> large.page_shift;
+    run->zero = true;
+    run->live = true;
+    return free_run(run);
+}
+
+static hak_run_t *claim_run(size_t pages, size_t align, uint32_t now_ms) {
+    size_t wanted = pages << large.page_shift;
+    size_t bytes = hak_round_up(wanted, HAK_SUPERSLAB_BYTES);
+    hak_area_t area = wanted >= GIANT_BYTES ? HAK_AREA_GIANT : HAK_AREA_LARGE;
+    void *start = hak_map_claim(bytes, hak_max(align, HAK_SUPERSLAB_BYTES), area);
+    if (start == NULL) {
+        return NULL;
+    }
+    if (hak_options.thp == 1) {
+        hak_os.huge_pages(start, bytes, HAK_HUGE_PLEASE);
+    } else if (hak_map.huge_by_default && hak_options.thp == 0) {
+        hak_os.huge_pages(start, bytes, HAK_HUGE_NEVER);
+    }
+    return add_units((uintptr_t)start, bytes, now_ms);
+}
+
+/* A free run, off all lists, that starts at a multiple of align and has exactly the pages. */
+static hak_run_t *shape_run(hak_run_t *run, size_t pages, size_t align) {
+    uintptr_t start = hak_round_up(run->start, align);
+    unlist_free(run);
+    if (start != run->start) {
+        hak_run_t *front = run;
+        size_t front_pages = (start - run->start) >> large.page_shift;
+        if (!cut_run(front, front_pages)) {
+            list_free(front);
+            return NULL;
+        }
+        run = run_starting_at(start); /* the rest, which cut_run() listed */
+        unlist_free(run);
+        list_free(front);
+    }
+    if (!cut_run(run, pages)) {
+        free_run(run);
+        return NULL;
+    }
+    return run;
+}
+
+static hak_run_t *find_run(size_t pages, size_t align, uint32_t now_ms) {
+    size_t slack = align > page_bytes() ? (align >> large.page_shift) - 1 : 0;
+    hak_run_t *run = hak_run_tree_find(large.tree, pages + slack);
+    if (run == NULL && slack != 0) { /* one that happens to be aligned */
+        run = hak_run_tree_find(large.tree, pages);
+        if (run != NULL && run->start % align != 0) {
+            run = NULL;
+        }
+    }
+    if (run == NULL) {
+        size_t extra = align > HAK_SUPERSLAB_BYTES ? 0 : slack;
+        run = claim_run(pages + (align == HAK_SUPERSLAB_BYTES ? 0 : extra), align, now_ms);
+    }
+    return run;
+}
+
+static void make_live(hak_run_t *run, uint32_t now_ms) {
+    if (run->purged) {
+        hak_retain_wanted_back(&large.retain, run_bytes(run), run->since_ms, now_ms);
+        run->purged = false;
+    }
+    run->live = true;
+    set_entries(run);
+    large.retain.live_bytes += run_bytes(run);
+    large.live_blocks++;
+}
+
+void *hak_large_alloc(size_t size, size_t align, bool *zero) {
+    void *result = NULL;
+    hak_lock(&large.lock);
+    if (large.page_shift == 0) {
+        large.page_shift = (unsigned)__builtin_ctzl(hak_map.page_bytes);
+    }
+    uint32_t now_ms = hak_os.now_ms();
+    align = hak_max(align, page_bytes());
+    hak_run_t *run = find_run(pages_of(size), align, now_ms);
+    if (run != NULL) {
+        run = shape_run(run, pages_of(size), align);
+    }
+    if (run != NULL) {
+        *zero = run->zero;
+        make_live(run, now_ms);
+        result = (void *)run->start;
+        HAK_COUNT(large_allocs);
+    }
+    hak_unlock(&large.lock);
+    return result;
+}
+
+/* ---- The live block at an address ---------------------------------------------------------- */
+
+static hak_run_t *live_run(const void *p) {
+    uintptr_t address = (uintptr_t)p;
+    if (large.page_shift == 0 || address % page_bytes() != 0) {
+        return NULL;
+    }
+    hak_run_t *run = run_starting_at(address);
+    return run != NULL && run->live ? run : NULL;
+}
+
+static void release_run(hak_run_t *run, size_t dirty_pages) {
+    uint32_t now_ms = hak_os.now_ms();
+    large.retain.live_bytes -= run_bytes(run);
+    large.live_blocks--;
+    run->dirty_pages = dirty_pages;
+    run->zero = dirty_pages == 0;
+    run->purged = false;
+    run->since_ms = now_ms;
+    free_run(run);
+    keep_within_bounds(now_ms);
+}
+
+bool hak_large_free(void *p) {
+    hak_lock(&large.lock);
+    hak_run_t *run = live_run(p);
+    if (run != NULL) {
+        release_run(run, run->pages);
+        HAK_COUNT(large_frees);
+    }
+    hak_unlock(&large.lock);
+    HAK_ASSERT_EXPENSIVE(hak_large_is_valid());
+    return run != NULL;
+}
+
+size_t hak_large_usable(const void *p) {
+    hak_lock(&large.lock);
+    hak_run_t *run = live_run(p);
+    size_t bytes = run != NULL ? run_bytes(run) : 0;
+    hak_unlock(&large.lock);
+    return bytes;
+}
+
+static void shrink_run(hak_run_t *run, size_t pages) {
+    size_t before = run_bytes(run);
+    run->dirty_pages = run->pages; /* all of the rest may be dirty */
+    run->zero = false;
+    run->since_ms = hak_os.now_ms();
+    if (cut_run(run, pages)) {
+        large.retain.live_bytes -= before - run_bytes(run);
+        keep_within_bounds(run->since_ms);
+    }
+    run->dirty_pages = 0;
+}
+
+/* Maps the units behind the run, or behind the free run that follows it, if they are free. */
+static hak_run_t *room_behind(hak_run_t *run, size_t more_pages) {
+    hak_run_t *next = run_starting_at(run_end(run));
+    if (next != NULL && (next->live || next->pages >= more_pages)) {
+        return next->live ? NULL : next;
+    }
+    uintptr_t end = next != NULL ? run_end(next) : run_end(run);
+    size_t missing = more_pages - (next != NULL ? next->pages : 0);
+    size_t bytes = hak_round_up(missing << large.page_shift, HAK_SUPERSLAB_BYTES);
+    if (end % HAK_SUPERSLAB_BYTES != 0 || is_large(end) || !hak_map_claim_at((void *)end, bytes) ||
+        add_units(end, bytes, hak_os.now_ms()) == NULL) {
+        return NULL;
+    }
+    return run_starting_at(run_end(run));
+}
+
+static bool grow_run(hak_run_t *run, size_t pages) {
+    size_t more = pages - run->pages;
+    hak_run_t *next = room_behind(run, more);
+    if (next == NULL || next->pages < more) {
+        return false;
+    }
+    uint32_t now_ms = hak_os.now_ms();
+    if (shape_run(next, more, page_bytes()) == NULL) {
+        return false;
+    }
+    if (next->purged) {
+        hak_retain_wanted_back(&large.retain, run_bytes(next), next->since_ms, now_ms);
+    }
+    large.retain.live_bytes += run_bytes(next);
+    run->pages += next->pages;
+    drop_run(next);
+    set_entries(run);
+    HAK_COUNT(large_grown);
+    return true;
+}
+
+bool hak_large_resize(void *p, size_t size) {
+    bool done = false;
+    hak_lock(&large.lock);
+    hak_run_t *run = live_run(p);
+    if (run != NULL) {
+        size_t pages = pages_of(size);
+        if (pages > run->pages) {
+            done = grow_run(run, pages);
+        } else {
+            if (pages < run->pages) {
+                shrink_run(run, pages);
+            }
+            done = true;
+        }
+    }
+    hak_unlock(&large.lock);
+    HAK_ASSERT_EXPENSIVE(hak_large_is_valid());
+    return done;
+}
+
+bool hak_large_move(void *to, void *from) {
+    bool moved = false;
+    hak_lock(&large.lock);
+    hak_run_t *source = live_run(from);
+    hak_run_t *target = live_run(to);
+    if (source != NULL && target != NULL && source->pages <= target->pages &&
+        run_bytes(source) >= MOVE_MIN_BYTES) {
+        HAK_COUNT(remap_calls);
+        moved = hak_os.move(from, to, run_bytes(source));
+        if (moved) {
+            release_run(source, 0);
+            HAK_COUNT(large_moved);
+        }
+    }
+    hak_unlock(&large.lock);
+    return moved;
+}
+
+/* Only for reports: looks back page by page for the run that covers p. */
+static hak_run_t *run_covering(uintptr_t address) {
+    uintptr_t at = hak_round_down(address, page_bytes());
+    while (is_large(at)) {
+        hak_run_t **entry = entry_at(at);
+        if (entry == NULL) {
+            at = hak_round_down(at, HAK_SUPERSLAB_BYTES) - page_bytes();
+            continue;
+        }
+        if (*entry != NULL && (*entry)->start <= address && address < run_end(*entry)) {
+            return *entry;
+        }
+        at -= page_bytes();
+    }
+    return NULL;
+}
+
+hak_large_place_t hak_large_place(const void *p) {
+    hak_large_place_t place = {HAK_LARGE_FREE, NULL, 0};
+    hak_lock(&large.lock);
+    hak_run_t *run = large.page_shift != 0 ? run_covering((uintptr_t)p) : NULL;
+    if (run != NULL) {
+        bool starts = run->start == (uintptr_t)p;
+        place.kind = !run->live ? HAK_LARGE_FREE : starts ? HAK_LARGE_LIVE : HAK_LARGE_INTERIOR;
+        place.start = (void *)run->start;
+        place.bytes = run_bytes(run);
+    }
+    hak_unlock(&large.lock);
+    return place;
+}
+
+bool hak_large_trim(void) {
+    hak_lock(&large.lock);
+    bool gave = large.oldest != NULL;
+    uint32_t now_ms = hak_os.now_ms();
+    while (large.oldest != NULL) {
+        give_back(large.oldest, now_ms);
+    }
+    hak_unlock(&large.lock);
+    return gave;
+}
+
+void hak_large_gauges(hak_large_gauges_t *out) {
+    hak_lock(&large.lock);
+    *out = (hak_large_gauges_t){
+        .live_bytes = large.retain.live_bytes,
+        .live_blocks = large.live_blocks,
+        .free_bytes = large.free_pages << large.page_shift,
+        .retained_bytes = large.retain.retained_bytes,
+        .bound_bytes = hak_retain_bound(&large.retain),
+    };
+    hak_unlock(&large.lock);
+}
+
+void hak_large_lock(void) {
+    hak_lock(&large.lock);
+}
+
+void hak_large_unlock(void) {
+    hak_unlock(&large.lock);
+}
+
+void hak_large_reset_lock(void) {
+    hak_lock_reset(&large.lock);
+}
+
+bool hak_large_is_valid(void) {
+    hak_lock(&large.lock);
+    size_t pages = 0;
+    size_t dirty = 0;
+    bool valid = hak_run_tree_is_valid(large.tree, &pages, &dirty) && pages == large.free_pages &&
+                 dirty << large.page_shift == large.retain.retained_bytes;
+    for (hak_run_t *run = large.oldest; run != NULL && valid; run = run->newer) {
+        hak_run_t *left = run_ending_at(run->start);
+        hak_run_t *right = run_starting_at(run_end(run));
+        valid = run->dirty_pages != 0 && !run->live && run_starting_at(run->start) == run &&
+                run_ending_at(run_end(run)) == run && (left == NULL || left->live) &&
+                (right == NULL || right->live);
+    }
+    hak_unlock(&large.lock);
+    return valid;
+}

@@ -1,0 +1,68 @@
+/* large.h: blocks above the mid tier's: runs of pages, straight from mmap.
+ *
+ * Owns:      the 2 MiB units tagged HAK_TAG_LARGE; runs, live and free; which free ones to keep.
+ * Knows not: heaps, classes.
+ * Threads:   any; everything is guarded by the large tier's lock (rank 2).
+ *
+ * A run is a range of pages; neighbouring units form one range, so a run may lie across them.
+ *
+ *   unit                 unit                 unit
+ *   | live | free | live ....... live | free ........... | live |      runs
+ *
+ * Each run has a record outside the memory it describes. It is found through the entries of its
+ * first and last page; what other entries hold is left over and is never believed: an entry counts
+ * only if its run says that it starts (or ends) right there.
+ *
+ * Invariants:
+ *   runs of a contiguous range of units cover it without gap or overlap
+ *   no two free runs are neighbours
+ *   each free run is in the tree, ordered by (pages, start); in the age list if dirty_pages > 0
+ *   retained_bytes == the sum of dirty_pages of free runs;  zero => dirty_pages == 0
+ */
+#ifndef HAK_LARGE_H
+#define HAK_LARGE_H
+
+#include "base.h"
+
+typedef enum {
+    HAK_LARGE_LIVE,     /* the start of a live block */
+    HAK_LARGE_INTERIOR, /* inside a live block */
+    HAK_LARGE_FREE,     /* inside a free run */
+} hak_large_kind_t;
+
+typedef struct {
+    hak_large_kind_t kind;
+    void *start;
+    size_t bytes;
+} hak_large_place_t;
+
+typedef struct {
+    size_t live_bytes, live_blocks;
+    size_t free_bytes;     /* in free runs, resident or not */
+    size_t retained_bytes; /* of them, possibly resident */
+    size_t bound_bytes;
+} hak_large_gauges_t;
+
+/* size: 1 to HAK_SIZE_MAX; align: a power of two. *zero tells whether it is known to read as zero.
+ * NULL without memory. */
+void *hak_large_alloc(size_t size, size_t align, bool *zero);
+/* False when p is not the start of a live block; nothing happens then. */
+bool hak_large_free(void *p);
+/* The bytes of the live block that starts at p; 0 when none does. */
+size_t hak_large_usable(const void *p);
+/* Grows or shrinks the live block at p where it stands; false leaves it as it is. */
+bool hak_large_resize(void *p, size_t size);
+/* Moves the pages of one live block to another that is not smaller; false: copy instead. */
+bool hak_large_move(void *to, void *from);
+/* What lies at p, an address tagged HAK_TAG_LARGE; for reports. */
+hak_large_place_t hak_large_place(const void *p);
+bool hak_large_trim(void);
+void hak_large_gauges(hak_large_gauges_t *out);
+
+void hak_large_lock(void);
+void hak_large_unlock(void);
+void hak_large_reset_lock(void);
+/* Checks the invariants; for tests and HAK_DEBUG 3. Takes the lock. */
+bool hak_large_is_valid(void);
+
+#endif

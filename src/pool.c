@@ -1,0 +1,719 @@
+/* pool.c: see pool.h.
+ *
+ * Threads:   static functions expect pool.lock to be held, unless they say otherwise.
+ */
+#include "pool.h"
+
+#include "message.h"
+#include "os.h"
+#include "stats.h"
+
+#define DIRTY_PAGE_BYTES 4096
+#define PAGES_PER_SLOT (HAK_SLOT_BYTES / DIRTY_PAGE_BYTES)
+/* EMPTY slots that were cut out of a wider slab, or come from the LRU, belong to no class. */
+#define NO_CLASS HAK_CLASSES
+/* SuperSlabs looked at for a run of slots before a fresh one is preferred: bounds the lock. */
+#define RUN_TRIES 32
+/* Aged slabs given back by one release: bounds the lock. */
+#define DECAY_STEPS 4
+
+static struct {
+    hak_lock_t lock;
+    hak_superslab_t *buckets[HAK_SLOTS + 1]; /* by number of ACTIVE slots; 1 to 31 are in use */
+    uint32_t bucket_bits;                    /* which of them are not empty */
+    hak_slab_t *empties[HAK_CLASSES + 1];    /* EMPTY slabs by class, last in first out */
+    size_t empty_counts[HAK_CLASSES + 1];
+    hak_slab_t *newest, *oldest;             /* EMPTY slabs by age */
+    hak_superslab_t *lru_newest, *lru_oldest;
+    size_t lru_count;
+    hak_superslab_t *all;
+    hak_superslab_t *spare_records;
+    hak_retain_t retain;
+    size_t evicted;       /* SuperSlabs unmapped and not mapped again since evicted_ms */
+    uint32_t evicted_ms;
+    size_t superslabs_now, superslabs_peak;
+    size_t slots_empty;
+} pool;
+
+/* ---- Layer 3 first, since layer 1 needs it: lists of EMPTY slabs ------------------------- */
+
+static size_t dirty_bytes(const hak_slab_t *slab) {
+    size_t pages = 0;
+    for (unsigned i = 0; i < slab->slots; i++) {
+        pages += slab[i].dirty_pages;
+    }
+    return pages * DIRTY_PAGE_BYTES;
+}
+
+static void list_empty(hak_slab_t *slab) {
+    unsigned cls = slab->cls;
+    slab->prev = NULL;
+    slab->next = pool.empties[cls];
+    if (slab->next != NULL) {
+        slab->next->prev = slab;
+    }
+    pool.empties[cls] = slab;
+    pool.empty_counts[cls]++;
+    slab->newer = NULL;
+    slab->older = pool.newest;
+    if (pool.newest != NULL) {
+        pool.newest->newer = slab;
+    } else {
+        pool.oldest = slab;
+    }
+    pool.newest = slab;
+}
+
+static void unlist_empty(hak_slab_t *slab) {
+    unsigned cls = slab->cls;
+    if (slab->prev != NULL) {
+        slab->prev->next = slab->next;
+    } else {
+        pool.empties[cls] = slab->next;
+    }
+    if (slab->next != NULL) {
+        slab->next->prev = slab->prev;
+    }
+    pool.empty_counts[cls]--;
+    if (slab->newer != NULL) {
+        slab->newer->older = slab->older;
+    } else {
+        pool.newest = slab->older;
+    }
+    if (slab->older != NULL) {
+        slab->older->newer = slab->newer;
+    } else {
+        pool.oldest = slab->newer;
+    }
+    slab->next = slab->prev = slab->older = slab->newer = NULL;
+}
+
+/* ---- Layer 2: SuperSlab records ----------------------------------------------------------- */
+
+static void bucket_remove(hak_superslab_t *ss) {
+    unsigned count = (unsigned)__builtin_popcount(ss->active);
+    if (count == 0 || count == HAK_SLOTS) {
+        return;
+    }
+    if (ss->prev != NULL) {
+        ss->prev->next = ss->next;
+    } else {
+        pool.buckets[count] = ss->next;
+        if (ss->next == NULL) {
+            pool.bucket_bits &= ~((uint32_t)1 << count);
+        }
+    }
+    if (ss->next != NULL) {
+        ss->next->prev = ss->prev;
+    }
+    ss->next = ss->prev = NULL;
+}
+
+static void bucket_insert(hak_superslab_t *ss) {
+    unsigned count = (unsigned)__builtin_popcount(ss->active);
+    if (count == 0 || count == HAK_SLOTS) {
+        return;
+    }
+    ss->prev = NULL;
+    ss->next = pool.buckets[count];
+    if (ss->next != NULL) {
+        ss->next->prev = ss;
+    }
+    pool.buckets[count] = ss;
+    pool.bucket_bits |= (uint32_t)1 << count;
+}
+
+static void lru_remove(hak_superslab_t *ss) {
+    if (ss->next != NULL) {
+        ss->next->prev = ss->prev;
+    } else {
+        pool.lru_oldest = ss->prev;
+    }
+    if (ss->prev != NULL) {
+        ss->prev->next = ss->next;
+    } else {
+        pool.lru_newest = ss->next;
+    }
+    ss->next = ss->prev = NULL;
+    ss->in_lru = false;
+    pool.lru_count--;
+}
+
+static hak_superslab_t *take_record(void) {
+    hak_superslab_t *ss = pool.spare_records;
+    if (ss != NULL) {
+        pool.spare_records = ss->next;
+        ss->next = NULL;
+        return ss;
+    }
+    ss = hak_meta_alloc(sizeof *ss, HAK_CACHE_LINE);
+    if (ss != NULL) {
+        ss->all_next = pool.all;
+        pool.all = ss;
+    }
+    return ss;
+}
+
+static void want_no_huge_pages(hak_superslab_t *ss) {
+    if (hak_options.thp == 1) {
+        hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_PLEASE);
+    } else if (hak_map.huge_by_default) {
+        hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_NEVER);
+    }
+}
+
+static hak_superslab_t *map_superslab(void) {
+    hak_superslab_t *ss = take_record();
+    if (ss == NULL) {
+        return NULL;
+    }
+    ss->base = hak_map_claim(HAK_SUPERSLAB_BYTES, HAK_SUPERSLAB_BYTES, HAK_AREA_SUPERSLAB);
+    if (ss->base == NULL) {
+        ss->next = pool.spare_records;
+        pool.spare_records = ss;
+        return NULL;
+    }
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        ss->slabs[i].index = (uint8_t)i;
+        ss->slabs[i].state = HAK_SLOT_UNUSED;
+        ss->slabs[i].dirty_pages = 0;
+        ss->slabs[i].purged = false;
+    }
+    ss->active = ss->empty = 0;
+    ss->mapped = true;
+    ss->huge = false;
+    want_no_huge_pages(ss);
+    hak_map_set_tags(ss->base, HAK_SLOTS, HAK_TAG_UNUSED);
+    hak_map_set_record(ss->base, ss);
+    pool.superslabs_now++;
+    pool.superslabs_peak = hak_max(pool.superslabs_peak, pool.superslabs_now);
+    HAK_COUNT(superslabs_mapped);
+    return ss;
+}
+
+/* ---- Layer 1: slots; the only functions that change a state ------------------------------- */
+
+static uint32_t slot_mask(unsigned first, unsigned count) {
+    return ((count < 32 ? (uint32_t)1 << count : 0) - 1) << first;
+}
+
+/* Cuts an EMPTY slab of several slots into EMPTY slots of one. */
+static void cut_empty(hak_slab_t *slab) {
+    unsigned count = slab->slots;
+    unlist_empty(slab);
+    for (unsigned i = 0; i < count; i++) {
+        slab[i].slots = 1;
+        slab[i].cls = NO_CLASS;
+        slab[i].first = slab[i].index;
+        slab[i].since_ms = slab->since_ms;
+        list_empty(&slab[i]);
+    }
+}
+
+/* EMPTY or UNUSED -> on the way to ACTIVE: off all lists and accounts. */
+static void claim_slot(hak_superslab_t *ss, unsigned index, uint32_t now_ms) {
+    hak_slab_t *slab = &ss->slabs[index];
+    HAK_ASSERT(slab->state != HAK_SLOT_ACTIVE);
+    if (slab->state == HAK_SLOT_UNUSED) {
+        if (slab->purged) {
+            hak_retain_wanted_back(&pool.retain, HAK_SLOT_BYTES, slab->since_ms, now_ms);
+        }
+        return;
+    }
+    hak_slab_t *head = &ss->slabs[slab->first];
+    if (head->slots > 1) {
+        cut_empty(head);
+    }
+    unlist_empty(slab);
+    pool.retain.retained_bytes -= dirty_bytes(slab);
+    pool.slots_empty--;
+    ss->empty &= ~((uint32_t)1 << index);
+    slab->state = HAK_SLOT_UNUSED;
+}
+
+static hak_slab_t *activate(hak_superslab_t *ss, unsigned first, unsigned cls) {
+    unsigned count = hak_class_info[cls].slots;
+    hak_slab_t *slab = &ss->slabs[first];
+    bucket_remove(ss);
+    ss->active |= slot_mask(first, count);
+    bucket_insert(ss);
+    for (unsigned i = 0; i < count; i++) {
+        slab[i].state = HAK_SLOT_ACTIVE;
+        slab[i].first = (uint8_t)first;
+        slab[i].purged = false;
+    }
+    slab->cls = (uint8_t)cls;
+    slab->slots = (uint8_t)count;
+    slab->free = slab->tail = NULL;
+    slab->next = slab->prev = NULL;
+    slab->free_count = 0;
+    slab->listed = false;
+    hak_store_relaxed(&slab->carved, 0);
+    hak_store_relaxed(&slab->remote, 0);
+    pool.retain.live_bytes += count * HAK_SLOT_BYTES;
+    hak_map_set_tags(hak_slab_base(slab), count, hak_tag_of_class(cls));
+    return slab;
+}
+
+/* What was carved may be resident, and what was already. */
+static void note_dirty(hak_slab_t *slab) {
+    size_t carved = hak_load_relaxed(&slab->carved) * hak_class_stride(slab->cls);
+    for (unsigned i = 0; i < slab->slots; i++) {
+        size_t here = hak_min(carved, HAK_SLOT_BYTES);
+        size_t pages = hak_round_up(here, DIRTY_PAGE_BYTES) / DIRTY_PAGE_BYTES;
+        slab[i].dirty_pages = (uint8_t)hak_max(slab[i].dirty_pages, pages);
+        carved -= here;
+    }
+}
+
+/* ACTIVE -> EMPTY. */
+static void deactivate(hak_slab_t *slab, uint32_t now_ms) {
+    hak_superslab_t *ss = hak_slab_superslab(slab);
+    uint32_t mask = slot_mask(slab->index, slab->slots);
+    HAK_ASSERT((ss->active & mask) == mask);
+    note_dirty(slab);
+    bucket_remove(ss);
+    ss->active &= ~mask;
+    ss->empty |= mask;
+    bucket_insert(ss);
+    for (unsigned i = 0; i < slab->slots; i++) {
+        slab[i].state = HAK_SLOT_EMPTY;
+    }
+    slab->since_ms = now_ms;
+    hak_store_relaxed(&slab->owner, NULL);
+    pool.slots_empty += slab->slots;
+    pool.retain.live_bytes -= slab->slots * HAK_SLOT_BYTES;
+    pool.retain.retained_bytes += dirty_bytes(slab);
+    hak_map_set_tags(hak_slab_base(slab), slab->slots, HAK_TAG_EMPTY);
+    list_empty(slab);
+}
+
+/* EMPTY -> UNUSED: the memory goes back. Where the system refuses (locked memory) the slot still
+ * becomes UNUSED, so that it is not tried for ever; nobody relies on its being zero. */
+static void purge_empty(hak_slab_t *slab, uint32_t now_ms) {
+    hak_superslab_t *ss = hak_slab_superslab(slab);
+    size_t bytes = dirty_bytes(slab);
+    unlist_empty(slab);
+    if (bytes != 0) {
+        size_t span = slab->slots > 1 ? slab->slots * HAK_SLOT_BYTES : bytes;
+        HAK_COUNT(purge_calls);
+        if (hak_os.purge(hak_slab_base(slab), hak_round_up(span, hak_map.page_bytes))) {
+            HAK_COUNT_N(purged_kib, bytes >> 10);
+        } else {
+            HAK_COUNT(purge_failures);
+        }
+    }
+    pool.retain.retained_bytes -= bytes;
+    pool.slots_empty -= slab->slots;
+    ss->empty &= ~slot_mask(slab->index, slab->slots);
+    hak_map_set_tags(hak_slab_base(slab), slab->slots, HAK_TAG_RETURNED);
+    for (unsigned i = 0; i < slab->slots; i++) {
+        slab[i].state = HAK_SLOT_UNUSED;
+        slab[i].dirty_pages = 0;
+        slab[i].purged = true;
+        slab[i].since_ms = now_ms;
+    }
+}
+
+/* ---- The LRU of SuperSlabs without an ACTIVE slot ------------------------------------------ */
+
+static void lru_enter(hak_superslab_t *ss, uint32_t now_ms) {
+    for (unsigned i = 0; i < HAK_SLOTS; i += ss->slabs[i].slots) {
+        if (ss->slabs[i].state == HAK_SLOT_EMPTY) {
+            unlist_empty(&ss->slabs[i]);
+        } else {
+            ss->slabs[i].slots = 1;
+        }
+    }
+    ss->since_ms = now_ms;
+    ss->in_lru = true;
+    ss->prev = NULL;
+    ss->next = pool.lru_newest;
+    if (ss->next != NULL) {
+        ss->next->prev = ss;
+    } else {
+        pool.lru_oldest = ss;
+    }
+    pool.lru_newest = ss;
+    pool.lru_count++;
+    if (hak_options.ss_lru_debug) {
+        hak_message_trace("[SP_LRU_PUSH] ss=%p count=%zu", (void *)ss->base, pool.lru_count);
+    }
+}
+
+static hak_superslab_t *lru_leave(void) {
+    hak_superslab_t *ss = pool.lru_newest;
+    if (ss == NULL) {
+        return NULL;
+    }
+    lru_remove(ss);
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        hak_slab_t *slab = &ss->slabs[i];
+        if (slab->state == HAK_SLOT_EMPTY) {
+            slab->slots = 1;
+            slab->cls = NO_CLASS;
+            slab->first = (uint8_t)i;
+            slab->since_ms = ss->since_ms;
+            list_empty(slab);
+        }
+    }
+    HAK_COUNT(superslabs_from_lru);
+    if (hak_options.ss_lru_debug) {
+        hak_message_trace("[SP_LRU_POP] ss=%p count=%zu", (void *)ss->base, pool.lru_count);
+    }
+    return ss;
+}
+
+static size_t superslab_dirty_bytes(const hak_superslab_t *ss) {
+    size_t bytes = 0;
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        bytes += (size_t)ss->slabs[i].dirty_pages * DIRTY_PAGE_BYTES;
+    }
+    return bytes;
+}
+
+static void forget_dirt(hak_superslab_t *ss) {
+    pool.retain.retained_bytes -= superslab_dirty_bytes(ss);
+    pool.slots_empty -= (size_t)__builtin_popcount(ss->empty);
+    ss->empty = 0;
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        ss->slabs[i].state = HAK_SLOT_UNUSED;
+        ss->slabs[i].dirty_pages = 0;
+    }
+}
+
+/* Unmaps the SuperSlab that has been empty for longest. Where the system will not unmap (it may
+ * need one mapping more than it allows), its memory is purged and the addresses are kept. */
+static void lru_evict(uint32_t now_ms) {
+    hak_superslab_t *ss = pool.lru_oldest;
+    char *base = ss->base;
+    lru_remove(ss);
+    forget_dirt(ss);
+    if (hak_options.ss_lru_debug) {
+        hak_message_trace("[SP_LRU_EVICT] ss=%p count=%zu", (void *)base, pool.lru_count);
+    }
+    if (hak_map_release(base, HAK_SUPERSLAB_BYTES)) {
+        ss->mapped = false;
+        ss->next = pool.spare_records;
+        pool.spare_records = ss;
+        pool.superslabs_now--;
+        pool.evicted++;
+        pool.evicted_ms = now_ms;
+        HAK_COUNT(superslabs_returned);
+        return;
+    }
+    HAK_COUNT(purge_calls);
+    (void)hak_os.purge(base, HAK_SUPERSLAB_BYTES);
+    lru_enter(ss, now_ms);
+}
+
+/* ---- Giving back --------------------------------------------------------------------------- */
+
+static bool give_back_oldest(uint32_t now_ms) {
+    if (pool.lru_oldest != NULL && superslab_dirty_bytes(pool.lru_oldest) != 0) {
+        lru_evict(now_ms);
+        return true;
+    }
+    if (pool.oldest != NULL) {
+        purge_empty(pool.oldest, now_ms);
+        return true;
+    }
+    return false;
+}
+
+static void keep_within_bounds(uint32_t now_ms) {
+    while (hak_retain_excess(&pool.retain, now_ms) != 0 && give_back_oldest(now_ms)) {
+    }
+    while (pool.lru_count > hak_options.lru_max) {
+        size_t before = pool.lru_count;
+        lru_evict(now_ms);
+        if (pool.lru_count >= before) {
+            break; /* the system does not take it back */
+        }
+    }
+    for (int step = 0; step < DECAY_STEPS && pool.oldest != NULL; step++) {
+        if (!hak_retain_is_older(pool.oldest->since_ms, now_ms)) {
+            break;
+        }
+        purge_empty(pool.oldest, now_ms);
+    }
+    if (pool.lru_oldest != NULL && superslab_dirty_bytes(pool.lru_oldest) != 0 &&
+        hak_retain_is_older(pool.lru_oldest->since_ms, now_ms)) {
+        lru_evict(now_ms);
+    }
+}
+
+/* ---- Layer 4: acquire and release ---------------------------------------------------------- */
+
+/* The lowest naturally aligned run of count bits in bits, or -1. */
+static int find_run(uint32_t bits, unsigned count) {
+    switch (count) {
+    case 1:
+        break;
+    case 2:
+        bits = bits & (bits >> 1) & 0x55555555U;
+        break;
+    default:
+        bits = bits & (bits >> 1);
+        bits = bits & (bits >> 2) & 0x11111111U;
+        break;
+    }
+    return bits == 0 ? -1 : __builtin_ctz(bits);
+}
+
+/* Resident memory first: taking it costs no page fault and no memory. */
+static int find_slots(const hak_superslab_t *ss, unsigned count) {
+    int run = find_run(ss->empty, count);
+    return run >= 0 ? run : find_run(~ss->active, count);
+}
+
+static hak_slab_t *take_slots(hak_superslab_t *ss, int first, unsigned cls, uint32_t now_ms) {
+    for (unsigned i = 0; i < hak_class_info[cls].slots; i++) {
+        claim_slot(ss, (unsigned)first + i, now_ms);
+    }
+    return activate(ss, (unsigned)first, cls);
+}
+
+static hak_slab_t *acquire_stage1(unsigned cls) {
+    hak_slab_t *slab = pool.empties[cls];
+    if (slab == NULL) {
+        return NULL;
+    }
+    hak_superslab_t *ss = hak_slab_superslab(slab);
+    unlist_empty(slab);
+    pool.retain.retained_bytes -= dirty_bytes(slab);
+    pool.slots_empty -= slab->slots;
+    ss->empty &= ~slot_mask(slab->index, slab->slots);
+    HAK_COUNT(stage1);
+    if (hak_options.ss_acquire_debug) {
+        hak_message_trace("[SP_ACQUIRE_STAGE1] class=%u reusing EMPTY slot (ss=%p slab=%u)", cls,
+                          (void *)ss->base, slab->index);
+    }
+    return activate(ss, slab->index, cls);
+}
+
+static hak_slab_t *acquire_stage2(unsigned cls, uint32_t now_ms) {
+    unsigned count = hak_class_info[cls].slots;
+    int tries = 0;
+    for (uint32_t bits = pool.bucket_bits; bits != 0;) {
+        unsigned fullest = 31 - (unsigned)__builtin_clz(bits);
+        bits &= ~((uint32_t)1 << fullest);
+        for (hak_superslab_t *ss = pool.buckets[fullest]; ss != NULL; ss = ss->next) {
+            int first = find_slots(ss, count);
+            if (first >= 0) {
+                HAK_COUNT(stage2);
+                if (hak_options.ss_acquire_debug) {
+                    bool was_empty = (ss->empty >> first) & 1;
+                    hak_message_trace("[SP_ACQUIRE_STAGE2] class=%u using %s slot (ss=%p slab=%d)",
+                                      cls, was_empty ? "EMPTY" : "UNUSED", (void *)ss->base,
+                                      first);
+                }
+                return take_slots(ss, first, cls, now_ms);
+            }
+            if (++tries == RUN_TRIES) {
+                return NULL;
+            }
+        }
+    }
+    return NULL;
+}
+
+static hak_slab_t *acquire_stage3(unsigned cls, uint32_t now_ms) {
+    hak_superslab_t *ss = lru_leave();
+    bool from_lru = ss != NULL;
+    if (!from_lru) {
+        ss = map_superslab();
+        if (pool.evicted != 0) {
+            pool.evicted--;
+            hak_retain_wanted_back(&pool.retain, HAK_SUPERSLAB_BYTES, pool.evicted_ms, now_ms);
+        }
+    }
+    if (ss == NULL) {
+        return NULL;
+    }
+    HAK_COUNT(stage3);
+    if (hak_options.ss_acquire_debug) {
+        hak_message_trace("[SP_ACQUIRE_STAGE3] class=%u new SuperSlab (ss=%p from_lru=%d)", cls,
+                          (void *)ss->base, from_lru);
+    }
+    return take_slots(ss, find_slots(ss, hak_class_info[cls].slots), cls, now_ms);
+}
+
+hak_slab_t *hak_pool_acquire(unsigned cls) {
+    HAK_ASSERT_EXPENSIVE(hak_pool_is_valid());
+    hak_lock(&pool.lock);
+    uint32_t now_ms = hak_os.now_ms();
+    hak_slab_t *slab = acquire_stage1(cls);
+    if (slab == NULL) {
+        slab = acquire_stage2(cls, now_ms);
+    }
+    if (slab == NULL) {
+        slab = acquire_stage3(cls, now_ms);
+    }
+    hak_unlock(&pool.lock);
+    return slab;
+}
+
+void hak_pool_release(hak_slab_t *slab) {
+    HAK_ASSERT(slab->free_count == hak_load_relaxed(&slab->carved));
+    HAK_ASSERT(!slab->listed && hak_load_relaxed(&slab->remote) == 0);
+    hak_lock(&pool.lock);
+    hak_superslab_t *ss = hak_slab_superslab(slab);
+    uint32_t now_ms = hak_os.now_ms();
+    HAK_COUNT(released_slabs);
+    deactivate(slab, now_ms);
+    if (hak_options.ss_free_debug) {
+        hak_message_trace("[SP_SLOT_RELEASE] ss=%p slab_idx=%u class=%u used=0 (marking EMPTY)",
+                          (void *)ss->base, slab->index, slab->cls);
+        hak_message_trace("[SP_SLOT_FREELIST] class=%u pushed slot count=%zu active_slots=%d/%d",
+                          slab->cls, pool.empty_counts[slab->cls],
+                          __builtin_popcount(ss->active), HAK_SLOTS);
+    }
+    if (ss->active == 0) {
+        lru_enter(ss, now_ms);
+    }
+    keep_within_bounds(now_ms);
+    hak_unlock(&pool.lock);
+    HAK_ASSERT_EXPENSIVE(hak_pool_is_valid());
+}
+
+void hak_pool_prewarm(size_t count) {
+    hak_lock(&pool.lock);
+    uint32_t now_ms = hak_os.now_ms();
+    for (size_t i = 0; i < count; i++) {
+        hak_superslab_t *ss = map_superslab();
+        if (ss == NULL) {
+            break;
+        }
+        lru_enter(ss, now_ms);
+    }
+    hak_unlock(&pool.lock);
+}
+
+bool hak_pool_trim(void) {
+    hak_lock(&pool.lock);
+    uint32_t now_ms = hak_os.now_ms();
+    size_t before = pool.retain.retained_bytes + pool.lru_count * HAK_SUPERSLAB_BYTES;
+    for (size_t left = pool.lru_count; left > 0; left--) {
+        lru_evict(now_ms);
+    }
+    while (pool.oldest != NULL) {
+        purge_empty(pool.oldest, now_ms);
+    }
+    bool gave = pool.retain.retained_bytes + pool.lru_count * HAK_SUPERSLAB_BYTES < before;
+    hak_unlock(&pool.lock);
+    return gave;
+}
+
+void hak_pool_gauges(hak_pool_gauges_t *out) {
+    hak_lock(&pool.lock);
+    size_t active = pool.retain.live_bytes / HAK_SLOT_BYTES;
+    *out = (hak_pool_gauges_t){
+        .superslabs_now = pool.superslabs_now,
+        .superslabs_peak = pool.superslabs_peak,
+        .superslabs_in_lru = pool.lru_count,
+        .slots_active = active,
+        .slots_empty = pool.slots_empty,
+        .slots_unused = pool.superslabs_now * HAK_SLOTS - active - pool.slots_empty,
+        .retained_bytes = pool.retain.retained_bytes,
+        .bound_bytes = hak_retain_bound(&pool.retain),
+    };
+    hak_unlock(&pool.lock);
+}
+
+void hak_pool_each_slab(void (*visit)(hak_slab_t *slab, void *context), void *context) {
+    for (hak_superslab_t *ss = pool.all; ss != NULL; ss = ss->all_next) {
+        if (!ss->mapped) {
+            continue;
+        }
+        for (unsigned i = 0; i < HAK_SLOTS; i++) {
+            hak_slab_t *slab = &ss->slabs[i];
+            if (slab->state == HAK_SLOT_ACTIVE && slab->first == i) {
+                visit(slab, context);
+            }
+        }
+    }
+}
+
+void hak_pool_lock(void) {
+    hak_lock(&pool.lock);
+}
+
+void hak_pool_unlock(void) {
+    hak_unlock(&pool.lock);
+}
+
+void hak_pool_reset_lock(void) {
+    hak_lock_reset(&pool.lock);
+}
+
+/* ---- Validity -------------------------------------------------------------------------------- */
+
+static bool superslab_is_valid(const hak_superslab_t *ss, size_t *retained, size_t *active) {
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        const hak_slab_t *slab = &ss->slabs[i];
+        bool is_active = (ss->active >> i) & 1;
+        bool is_empty = (ss->empty >> i) & 1;
+        if (slab->index != i || is_active != (slab->state == HAK_SLOT_ACTIVE) ||
+            is_empty != (slab->state == HAK_SLOT_EMPTY)) {
+            return false;
+        }
+        uint8_t tag = hak_map_tag(ss->base + i * HAK_SLOT_BYTES);
+        if (hak_tag_is_class(tag) != is_active || (is_empty && tag != HAK_TAG_EMPTY)) {
+            return false;
+        }
+        *active += is_active;
+        *retained += is_empty ? (size_t)slab->dirty_pages * DIRTY_PAGE_BYTES : 0;
+    }
+    return hak_map_record(ss->base) == ss;
+}
+
+static bool lists_are_valid(void) {
+    size_t listed = 0;
+    size_t aged = 0;
+    for (unsigned cls = 0; cls <= NO_CLASS; cls++) {
+        size_t count = 0;
+        for (hak_slab_t *slab = pool.empties[cls]; slab != NULL; slab = slab->next) {
+            if (slab->cls != cls || slab->state != HAK_SLOT_EMPTY ||
+                hak_slab_superslab(slab)->in_lru) {
+                return false;
+            }
+            count++;
+        }
+        if (count != pool.empty_counts[cls]) {
+            return false;
+        }
+        listed += count;
+    }
+    for (hak_slab_t *slab = pool.newest; slab != NULL; slab = slab->older) {
+        aged++;
+    }
+    for (unsigned count = 1; count < HAK_SLOTS; count++) {
+        for (hak_superslab_t *ss = pool.buckets[count]; ss != NULL; ss = ss->next) {
+            if ((unsigned)__builtin_popcount(ss->active) != count || ss->in_lru) {
+                return false;
+            }
+        }
+    }
+    return listed == aged;
+}
+
+bool hak_pool_is_valid(void) {
+    hak_lock(&pool.lock);
+    size_t retained = 0;
+    size_t active = 0;
+    size_t superslabs = 0;
+    bool valid = lists_are_valid();
+    for (hak_superslab_t *ss = pool.all; ss != NULL && valid; ss = ss->all_next) {
+        if (ss->mapped) {
+            superslabs++;
+            valid = superslab_is_valid(ss, &retained, &active) &&
+                    (ss->active == 0) == ss->in_lru;
+        }
+    }
+    valid = valid && retained == pool.retain.retained_bytes &&
+            active * HAK_SLOT_BYTES == pool.retain.live_bytes &&
+            superslabs == pool.superslabs_now;
+    hak_unlock(&pool.lock);
+    return valid;
+}

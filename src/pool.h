@@ -1,0 +1,54 @@
+/* pool.h: the SuperSlabs and slots that all threads share.
+ *
+ * Owns:      slot states, SuperSlab records, the lists of EMPTY slots, the LRU of empty
+ *            SuperSlabs, and the decision when memory goes back to the system.
+ * Knows not: blocks, bins, heaps.
+ * Threads:   any; everything is guarded by pool.lock (rank 2: below the heaps', above the map's).
+ *
+ *                 acquire                    release
+ *     UNUSED  ---------------->  ACTIVE  ---------------->  EMPTY
+ *       ^                          ^   acquire (any class)    |
+ *       |                          +--------------------------+
+ *       +-------------------------------------------- purge --+
+ *
+ * Four layers, in pool.c from the bottom up: slots (the only functions that change a state),
+ * SuperSlab records, lists of EMPTY slots, and the two calls below.
+ *
+ * Invariants, for each mapped SuperSlab:
+ *   active & empty == 0;  bit i of active (empty) <=> slabs[i].state is ACTIVE (EMPTY)
+ *   it is in the bucket of its number of ACTIVE slots, if that is 1 to 31; in the LRU, if 0
+ *   outside the LRU, each EMPTY slab is in one class list and in the age list
+ *   retained_bytes == the dirty pages of all EMPTY slots;  live_bytes == ACTIVE slots * 64 KiB
+ */
+#ifndef HAK_POOL_H
+#define HAK_POOL_H
+
+#include "lock.h"
+#include "retain.h"
+#include "superslab.h"
+
+typedef struct {
+    size_t superslabs_now, superslabs_peak, superslabs_in_lru;
+    size_t slots_active, slots_empty, slots_unused;
+    size_t retained_bytes, bound_bytes;
+} hak_pool_gauges_t;
+
+/* A slab of the class, ACTIVE, without an owner, nothing carved; NULL when there is no memory. */
+hak_slab_t *hak_pool_acquire(unsigned cls);
+/* slab: ACTIVE, all blocks home, on no list of a heap. */
+void hak_pool_release(hak_slab_t *slab);
+/* Maps count SuperSlabs ahead of need. */
+void hak_pool_prewarm(size_t count);
+/* Gives back all that is not ACTIVE; true when something was. */
+bool hak_pool_trim(void);
+void hak_pool_gauges(hak_pool_gauges_t *out);
+/* Calls visit for every ACTIVE slab. The caller holds all locks (heap.h) or is alone. */
+void hak_pool_each_slab(void (*visit)(hak_slab_t *slab, void *context), void *context);
+
+void hak_pool_lock(void);
+void hak_pool_unlock(void);
+void hak_pool_reset_lock(void);
+/* Checks every invariant above; for tests and HAK_DEBUG 3. Takes the lock. */
+bool hak_pool_is_valid(void);
+
+#endif

@@ -1,0 +1,32 @@
+/* run_tree.h: page runs, and a search tree of the free ones.
+ *
+ * Owns:      hak_run_t; a treap ordered by (pages, start): the smallest run that is large enough,
+ *            of those the lowest address. Links stand in the runs, so nothing is allocated.
+ * Knows not: what a run covers or when one is freed.
+ * Threads:   guarded by the large tier's lock.
+ */
+#ifndef HAK_RUN_TREE_H
+#define HAK_RUN_TREE_H
+
+#include "base.h"
+
+typedef struct hak_run {
+    uintptr_t start;
+    size_t pages;
+    size_t dirty_pages;            /* free runs: how many may be resident; live runs: 0 */
+    struct hak_run *left, *right;  /* free runs: the tree. Spare records: left links them */
+    struct hak_run *older, *newer; /* free runs with dirty pages, by age */
+    uint32_t since_ms;             /* free runs: when freed, or purged */
+    bool live;
+    bool zero;                     /* free runs: reads as zero throughout */
+    bool purged;                   /* free runs: clean because it was given back */
+} hak_run_t;
+
+void hak_run_tree_insert(hak_run_t **tree, hak_run_t *run);
+void hak_run_tree_remove(hak_run_t **tree, hak_run_t *run);
+/* The best fit for so many pages, or NULL. */
+hak_run_t *hak_run_tree_find(hak_run_t *tree, size_t pages);
+/* Order and heap order hold; adds up pages and dirty pages. */
+bool hak_run_tree_is_valid(const hak_run_t *tree, size_t *pages, size_t *dirty_pages);
+
+#endif

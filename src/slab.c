@@ -1,0 +1,138 @@
+/* slab.c: see slab.h.
+ *
+ * Threads:   the caller holds the lock of the slab's owner.
+ */
+#include "slab.h"
+
+#include "message.h"
+#include "remote_queue.h"
+#include "stats.h"
+
+static void append(hak_chain_t *chain, void *head, void *tail, unsigned count) {
+    if (chain->head == NULL) {
+        chain->head = head;
+    } else {
+        hak_block_set_next(chain->tail, head);
+    }
+    chain->tail = tail;
+    chain->count += count;
+}
+
+/* Blocks come home with their stamp, so a link that leads elsewhere was overwritten. */
+static HAK_COLD void links_are_broken(const hak_slab_t *slab, const void *block) {
+    hak_message_fatal("free list is corrupt: %p was written to after it was freed (class %u, "
+                      "%zu bytes)",
+                      block, slab->cls, hak_class_stride(slab->cls));
+}
+
+static unsigned take_free(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
+    if (slab->free_count <= want) {
+        unsigned count = slab->free_count;
+        append(chain, slab->free, slab->tail, count);
+        slab->free = slab->tail = NULL;
+        slab->free_count = 0;
+        return count;
+    }
+    void *last = slab->free;
+    for (unsigned i = 1; i < want; i++) {
+        void *next = hak_block_next(last);
+        if (HAK_UNLIKELY(!hak_slab_holds(slab, next))) {
+            links_are_broken(slab, last);
+        }
+        last = next;
+    }
+    void *head = slab->free;
+    slab->free = hak_block_next(last);
+    slab->free_count = (uint16_t)(slab->free_count - want);
+    hak_block_set_next(last, NULL);
+    append(chain, head, last, want);
+    return want;
+}
+
+static unsigned carve(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
+    const hak_class_info_t *info = &hak_class_info[slab->cls];
+    unsigned carved = hak_load_relaxed(&slab->carved);
+    unsigned count = (unsigned)hak_min(hak_min(want, info->carve), info->capacity - carved);
+    if (count == 0) {
+        return 0;
+    }
+    char *first = hak_slab_base(slab) + (size_t)carved * info->stride;
+    char *block = first;
+    for (unsigned i = 1; i < count; i++) {
+        hak_block_set_next(block, block + info->stride);
+        hak_block_set_stamp(block);
+        block += info->stride;
+    }
+    hak_block_set_next(block, NULL);
+    hak_block_set_stamp(block);
+    /* Relaxed: who checks a pointer to a block got it after this store, from whoever allocated
+     * it; for a pointer that was never handed out, either answer is an error. */
+    hak_store_relaxed(&slab->carved, (uint16_t)(carved + count));
+    append(chain, first, block, count);
+    HAK_COUNT_N(carved_blocks, count);
+    return count;
+}
+
+unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
+    return slab->free_count != 0 ? take_free(slab, want, chain) : carve(slab, want, chain);
+}
+
+void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
+    hak_block_set_next(tail, slab->free);
+    if (slab->free == NULL) {
+        slab->tail = tail;
+    }
+    slab->free = head;
+    unsigned total = slab->free_count + count;
+    if (HAK_UNLIKELY(total > hak_load_relaxed(&slab->carved))) {
+        hak_message_fatal("double free: more blocks came home than went out, near %p (class %u, "
+                          "%zu bytes)",
+                          head, slab->cls, hak_class_stride(slab->cls));
+    }
+    slab->free_count = (uint16_t)total;
+}
+
+unsigned hak_slab_drain_remote(hak_slab_t *slab) {
+    void *head = hak_remote_take(slab);
+    if (head == NULL) {
+        return 0;
+    }
+    unsigned limit = hak_class_info[slab->cls].capacity;
+    unsigned count = 0;
+    void *tail = NULL;
+    for (void *block = head; block != NULL; block = hak_block_next(block)) {
+        if (HAK_UNLIKELY(!hak_slab_holds(slab, block) || count == limit)) {
+            links_are_broken(slab, tail != NULL ? tail : block);
+        }
+        tail = block;
+        count++;
+    }
+    hak_slab_give(slab, head, tail, count);
+    return count;
+}
+
+bool hak_slab_holds(const hak_slab_t *slab, const void *p) {
+    size_t offset = (size_t)((uintptr_t)p - (uintptr_t)hak_slab_base(slab));
+    if (offset >= slab->slots * HAK_SLOT_BYTES) {
+        return false;
+    }
+    unsigned index = hak_class_index(slab->cls, offset);
+    return index * hak_class_stride(slab->cls) == offset &&
+           index < hak_load_relaxed(&slab->carved);
+}
+
+bool hak_slab_is_valid(const hak_slab_t *slab) {
+    unsigned count = 0;
+    unsigned carved = hak_load_relaxed(&slab->carved);
+    if (carved > hak_class_info[slab->cls].capacity || slab->free_count > carved) {
+        return false;
+    }
+    for (void *block = slab->free; block != NULL; block = hak_block_next(block)) {
+        if (!hak_slab_holds(slab, block) || !hak_block_is_stamped(block) ||
+            count == slab->free_count || (hak_block_next(block) == NULL && block != slab->tail)) {
+            return false;
+        }
+        count++;
+    }
+    return count == slab->free_count;
+}

@@ -1,0 +1,38 @@
+/* slab.h: the blocks of one slab: carving, giving out, taking back.
+ *
+ * Owns:      an ACTIVE slab's free list, carve position and counts (superslab.h's invariants).
+ * Knows not: heaps, bins, the pool.
+ * Threads:   the caller holds the lock of the slab's owner.
+ *
+ *   slab base                                                     carved * stride        end
+ *   | live | free | live | in a bin | in the remote queue | ...   |   never touched yet   |
+ *
+ * A block is in exactly one place: live, in a bin, on the free list, or in the remote queue.
+ */
+#ifndef HAK_SLAB_H
+#define HAK_SLAB_H
+
+#include "freelist.h"
+#include "superslab.h"
+
+HAK_INLINE bool hak_slab_has_room(const hak_slab_t *slab) {
+    return slab->free_count != 0 ||
+           hak_load_relaxed(&slab->carved) < hak_class_info[slab->cls].capacity;
+}
+
+HAK_INLINE bool hak_slab_all_home(const hak_slab_t *slab) {
+    return slab->free_count == hak_load_relaxed(&slab->carved);
+}
+
+/* Appends up to want blocks to the chain: free ones, or, if there are none, carved ones (at most a
+ * page of them: memory is not touched ahead of need). Returns how many. */
+unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain);
+/* Puts the chain head..tail of count blocks on the free list. */
+void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count);
+/* Moves the remote queue to the free list. Only for a slab just taken off its ready list. */
+unsigned hak_slab_drain_remote(hak_slab_t *slab);
+/* p is the start of a block of this slab that was carved. */
+bool hak_slab_holds(const hak_slab_t *slab, const void *p);
+bool hak_slab_is_valid(const hak_slab_t *slab);
+
+#endif
