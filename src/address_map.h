@@ -43,7 +43,7 @@ typedef struct {
     size_t meta_bytes;       /* guarded by lock: metadata handed out */
 } hak_address_map_t;
 
-extern hak_address_map_t hak_map;
+extern HAK_HIDDEN hak_address_map_t hak_map;
 
 /* Areas of the window: where the search for free addresses starts. */
 typedef enum { HAK_AREA_SUPERSLAB, HAK_AREA_LARGE, HAK_AREA_GIANT } hak_area_t;

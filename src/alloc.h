@@ -33,7 +33,7 @@ void *hak_alloc_aligned(size_t size, size_t align);
 
 /* What the hit paths leave by. */
 void *hak_alloc_mid(size_t size, void *(*miss)(size_t));
-HAK_COLD void *hak_malloc_miss(size_t size);
+HAK_HIDDEN HAK_COLD void *hak_malloc_miss(size_t size);
 /* The same, but a failure leaves errno alone. */
 HAK_COLD void *hak_alloc_cold(size_t size);
 HAK_NOINLINE void hak_free_cold(void *p);

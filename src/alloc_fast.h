@@ -28,8 +28,7 @@ HAK_INLINE void *hak_alloc_fast(size_t size, void *(*miss)(size_t)) {
     if (HAK_UNLIKELY(size > HAK_TINY_MAX)) {
         return hak_alloc_mid(size, miss);
     }
-    hak_heap_t *heap = hak_tls_heap;
-    hak_bin_t *bin = (hak_bin_t *)(void *)((char *)heap + heap->tiny_bins[(size + 15) >> 4]);
+    hak_bin_t *bin = hak_tls_heap->tiny_bins[(size + 15) >> 4];
     void *block = bin->head;
     if (HAK_UNLIKELY(block == NULL)) {
         return miss(size);

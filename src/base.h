@@ -17,6 +17,8 @@
 #define HAK_NOINLINE __attribute__((noinline))
 #define HAK_COLD __attribute__((cold, noinline))
 #define HAK_NORETURN __attribute__((noreturn))
+/* On declarations of variables that hit paths read: one instruction less than through the GOT. */
+#define HAK_HIDDEN __attribute__((visibility("hidden")))
 #define HAK_EXPORT __attribute__((visibility("default")))
 #define HAK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define HAK_CACHE_LINE 64

@@ -17,7 +17,7 @@
 #include "base.h"
 
 /* Const after init: random bits, the same for the whole process. */
-extern uintptr_t hak_stamp_key;
+extern HAK_HIDDEN uintptr_t hak_stamp_key;
 
 typedef struct {
     void *head;

@@ -17,12 +17,22 @@
 #define GROUPS 16
 /* A refill goes on to further slabs, up to this many, while it has less than half of its wish. */
 #define REFILL_SLABS 4
+/* So many drains without a refill in between say that the bin is too wide. Waves that a bin can
+ * hold at all come to fewer before it has grown enough. */
+#define DRAINS_TO_SHRINK 16
 /* Orphans looked at by one adoption: bounds the work. */
 #define ADOPT_TRIES 4
 
 _Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_model("initial-exec"))) = &hak_heap_none;
-hak_heap_t hak_heap_none;
-hak_heap_t hak_heap_late;
+
+/* For every size an empty bin; any will do. */
+static hak_bin_t no_bin;
+#define NO_BIN_8 &no_bin, &no_bin, &no_bin, &no_bin, &no_bin, &no_bin, &no_bin, &no_bin
+#define NO_BIN_32 NO_BIN_8, NO_BIN_8, NO_BIN_8, NO_BIN_8
+#define NO_BINS .tiny_bins = {NO_BIN_32, NO_BIN_32, &no_bin}
+_Static_assert(HAK_TINY_MAX / 16 + 1 == 65, "NO_BINS names every entry");
+hak_heap_t hak_heap_none = {NO_BINS};
+hak_heap_t hak_heap_late = {NO_BINS};
 
 static struct {
     hak_lock_t lock;
@@ -58,6 +68,11 @@ static void set_interval_locked(hak_heap_t *heap, unsigned cls, uint32_t interva
     }
     heap->bins_bytes = bytes;
     shelf->interval = interval;
+}
+
+static void widen_locked(hak_heap_t *heap, unsigned cls) {
+    uint32_t wider = heap->shelves[cls].interval * 2;
+    set_interval_locked(heap, cls, (uint32_t)hak_min(wider, interval_max(cls)));
 }
 
 /* ---- Slabs of a heap ------------------------------------------------------------------------ */
@@ -255,10 +270,9 @@ void hak_heap_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_shelf_t *shelf = &heap->shelves[cls];
     hak_lock(&heap->lock);
     if (shelf->reserve != NULL) {
-        if (shelf->drained && shelf->interval > interval_start(cls)) {
+        if (++shelf->drains % DRAINS_TO_SHRINK == 0 && shelf->interval > interval_start(cls)) {
             set_interval_locked(heap, cls, shelf->interval / 2);
         }
-        shelf->drained = true;
         drain_reserve_locked(heap, cls);
     }
     shelf->reserve = bin->head;
@@ -393,12 +407,12 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
     if (shelf->reserve != NULL) {
         bin->head = shelf->reserve;
         shelf->reserve = NULL;
+        widen_locked(heap, cls);
         HAK_COUNT(refills_reserve);
     } else {
-        if (shelf->drained) {
-            shelf->drained = false;
-            uint32_t wider = (uint32_t)hak_min((size_t)shelf->interval * 2, interval_max(cls));
-            set_interval_locked(heap, cls, wider);
+        if (shelf->drains != 0) {
+            shelf->drains = 0;
+            widen_locked(heap, cls);
         }
         fill_locked(heap, cls, shelf->interval, &chain);
         bin->head = chain.head;
@@ -450,9 +464,7 @@ static hak_heap_t *make_heap(void) {
         bin->inverse = hak_class_info[cls].slots == 1 ? hak_class_info[cls].inverse : 0;
     }
     for (size_t i = 0; i <= HAK_TINY_MAX / 16; i++) {
-        size_t bin = offsetof(hak_heap_t, bins[HAK_TAG_CLASS]) +
-                     hak_tiny_class_table[i] * sizeof(hak_bin_t);
-        heap->tiny_bins[i] = (uint16_t)bin;
+        heap->tiny_bins[i] = hak_heap_bin(heap, hak_tiny_class_table[i]);
     }
     hak_store_relaxed(&heap->state, HAK_HEAP_ORPHAN);
     heap->all_next = hak_load_relaxed(&registry.all);

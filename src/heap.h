@@ -17,8 +17,8 @@
  * Each free counts the interval down (allocations count nothing). At zero: what is still in
  * reserve lay idle for a whole interval and goes home; head becomes the reserve. An allocation that
  * finds head empty takes the reserve back. So what is kept is never walked, and at most two
- * intervals' frees are held back. The interval grows when a refill follows a drain (the bin gave
- * away what it needed) and shrinks when a second drain comes first.
+ * intervals' frees are held back. The interval grows when the reserve was needed, or a refill
+ * follows a drain (the bin gave away what it needed), and shrinks when many drains pass without.
  */
 #ifndef HAK_HEAP_H
 #define HAK_HEAP_H
@@ -38,14 +38,14 @@ typedef struct {
     void *reserve;       /* heap.lock */
     hak_slab_t *slabs;   /* heap.lock: the slabs with room, the one to use next in front */
     uint32_t interval;   /* heap.lock */
-    bool drained;        /* heap.lock: drained since the last refill from slabs */
+    uint32_t drains;     /* heap.lock: since the last refill from slabs */
 } hak_shelf_t;
 
 typedef enum { HAK_HEAP_OWNED, HAK_HEAP_ORPHAN } hak_heap_state_t;
 
 typedef struct hak_heap {
     hak_bin_t bins[256];                         /* thread */
-    uint16_t tiny_bins[HAK_TINY_MAX / 16 + 1];   /* const: (size + 15) / 16 -> offset of the bin */
+    hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1]; /* const: the bin by (size + 15) / 16 */
     hak_lock_t lock;
     _Atomic uint32_t state;                      /* atomic: see hak_heap_help() */
     hak_slab_t *_Atomic ready;                   /* atomic: see remote_queue.h */
@@ -58,9 +58,10 @@ typedef struct hak_heap {
     hak_shelf_t shelves[HAK_CLASSES];
 } hak_heap_t;
 
-/* The heap of this thread: a real one, or one of two empty ones whose tables are all zero, so that
- * every hit path misses. Initial-exec: one load. */
-extern _Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_model("initial-exec")));
+/* The heap of this thread: a real one, or one of two in which every hit path misses, since all
+ * their bins are empty and their inverses 0. Initial-exec: one load. */
+extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_heap
+    __attribute__((tls_model("initial-exec")));
 extern hak_heap_t hak_heap_none; /* before a thread's first allocation */
 extern hak_heap_t hak_heap_late; /* after its exit began */
 

@@ -23,11 +23,11 @@ typedef struct {
     uint32_t inverse;
 } hak_class_info_t;
 
-extern const hak_class_info_t hak_class_info[HAK_CLASSES];
+extern HAK_HIDDEN const hak_class_info_t hak_class_info[HAK_CLASSES];
 /* Class by (size + 15) / 16, sizes to HAK_TINY_MAX. */
-extern const uint8_t hak_tiny_class_table[HAK_TINY_MAX / 16 + 1];
+extern HAK_HIDDEN const uint8_t hak_tiny_class_table[HAK_TINY_MAX / 16 + 1];
 /* Class by (size - 1) / 128, sizes to HAK_MID_MAX; entries below HAK_TINY_MAX are not used. */
-extern const uint8_t hak_mid_class_table[HAK_MID_MAX / 128];
+extern HAK_HIDDEN const uint8_t hak_mid_class_table[HAK_MID_MAX / 128];
 
 /* size <= HAK_MID_MAX; 0 counts as 1. */
 HAK_INLINE unsigned hak_class_of(size_t size) {
