@@ -20,6 +20,12 @@
 /* On declarations of variables that hit paths read: one instruction less than through the GOT. */
 #define HAK_HIDDEN __attribute__((visibility("hidden")))
 #define HAK_EXPORT __attribute__((visibility("default")))
+/* A second exported name for a function, with its attributes where the compiler can copy them. */
+#if defined(__clang__)
+#define HAK_ALIAS(name) __attribute__((alias(#name), visibility("default")))
+#else
+#define HAK_ALIAS(name) __attribute__((alias(#name), visibility("default"), copy(name)))
+#endif
 #define HAK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define HAK_CACHE_LINE 64
 

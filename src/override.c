@@ -13,9 +13,6 @@
 #include "os.h"
 #include "report.h"
 
-/* The headers declare some of these with attributes that do not matter here. */
-#pragma GCC diagnostic ignored "-Wmissing-attributes"
-
 HAK_EXPORT void *malloc(size_t size) {
     return hak_alloc_fast(size, hak_malloc_miss);
 }
@@ -187,17 +184,16 @@ HAK_EXPORT int malloc_info(int options, FILE *stream) {
 
 /* ---- Names that programs found in glibc -------------------------------------------------------- */
 
-#define ALIAS(name) __attribute__((alias(#name), visibility("default")))
-void *__libc_malloc(size_t size) ALIAS(malloc);
-void __libc_free(void *p) ALIAS(free);
-void __libc_cfree(void *p) ALIAS(free);
-void *__libc_calloc(size_t count, size_t size) ALIAS(calloc);
-void *__libc_realloc(void *p, size_t size) ALIAS(realloc);
-void *__libc_reallocarray(void *p, size_t count, size_t size) ALIAS(reallocarray);
-void *__libc_memalign(size_t align, size_t size) ALIAS(memalign);
-void *__libc_valloc(size_t size) ALIAS(valloc);
-void *__libc_pvalloc(size_t size) ALIAS(pvalloc);
-int __posix_memalign(void **out, size_t align, size_t size) ALIAS(posix_memalign);
+void *__libc_malloc(size_t size) HAK_ALIAS(malloc);
+void __libc_free(void *p) HAK_ALIAS(free);
+void __libc_cfree(void *p) HAK_ALIAS(free);
+void *__libc_calloc(size_t count, size_t size) HAK_ALIAS(calloc);
+void *__libc_realloc(void *p, size_t size) HAK_ALIAS(realloc);
+void *__libc_reallocarray(void *p, size_t count, size_t size) HAK_ALIAS(reallocarray);
+void *__libc_memalign(size_t align, size_t size) HAK_ALIAS(memalign);
+void *__libc_valloc(size_t size) HAK_ALIAS(valloc);
+void *__libc_pvalloc(size_t size) HAK_ALIAS(pvalloc);
+int __posix_memalign(void **out, size_t align, size_t size) HAK_ALIAS(posix_memalign);
 
 /* ---- hakmem's own ------------------------------------------------------------------------------ */
 

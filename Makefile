@@ -1,0 +1,174 @@
+# hakmem: `make run` shows what it does, `make test` proves it. `make help` lists everything.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+CLANG ?= clang
+BUILD ?= build
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+# The library must not have its own malloc recognised and rewritten; exceptions pass through
+# operator new; every frame can be unwound.
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden -ftls-model=initial-exec \
+               -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
+               -fexceptions -Iinclude -Isrc $(WARNINGS)
+BENCH_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g $(WARNINGS) -pthread -fno-builtin
+TEST_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g $(WARNINGS) -pthread -fno-builtin
+TEST_CXXFLAGS := -std=c++17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Wshadow -Werror \
+                 -pthread -fno-builtin
+
+SOURCES := $(wildcard src/*.c)
+HEADERS := $(wildcard src/*.h src/*.def include/*.h)
+# The exported names; everything else is the core, which tests link beside libc's malloc.
+SURFACE := src/override.c src/operators.c src/deepbind.c
+CORE := $(filter-out $(SURFACE),$(SOURCES))
+
+OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+BENCHES := $(filter-out $(BUILD)/bench/compare%,$(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c)))
+BENCH_PROGRAMS := $(BENCHES) $(BUILD)/bench/containers $(BUILD)/bench/compare
+
+.DELETE_ON_ERROR:
+.PHONY: all help run bench test unit misuse api stress preload sanitize count check-object \
+        check-exports check-layers check-format tidy clang-build deps install clean
+
+all: libhakmem.so libhakmem.a ## build the libraries (the default)
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- The libraries -------------------------------------------------------------------------
+
+$(BUILD)/obj/%.o: src/%.c $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(BASE_CFLAGS) $(CFLAGS) -c $< -o $@
+
+libhakmem.so: $(OBJECTS) src/exports.map
+	@echo "  LINK $@"
+	@$(CC) $(BASE_CFLAGS) $(CFLAGS) -shared -Wl,--version-script=src/exports.map -Wl,-z,now \
+	    -Wl,-z,relro -Wl,--no-undefined -Wl,-soname,libhakmem.so -o $@ $(OBJECTS) -lpthread
+
+libhakmem.a: $(OBJECTS)
+	@echo "  AR   $@"
+	@rm -f $@
+	@$(AR) rcs $@ $(OBJECTS)
+
+# ---- Benchmarks ----------------------------------------------------------------------------
+
+$(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(BENCH_CFLAGS) -o $@ $<
+
+$(BUILD)/bench/containers: bench/containers.cc Makefile
+	@mkdir -p $(@D)
+	@echo "  CXX  $@"
+	@if command -v $(CXX) >/dev/null; then \
+	    $(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror -o $@ $<; fi
+
+$(BUILD)/bench/compare: $(wildcard bench/compare*.c) $(wildcard bench/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(BENCH_CFLAGS) -o $@ $(wildcard bench/compare*.c) -lm
+
+run: libhakmem.so $(BENCH_PROGRAMS) ## run programs and benchmarks beside the system's malloc
+	@$(BUILD)/bench/compare --quick --rounds 3 --lib hakmem=$(CURDIR)/libhakmem.so
+
+# PEERS=dir: every NAME.so in it; BENCH=dir: the programs of mimalloc-bench; ARGS: for compare.
+bench: libhakmem.so $(BENCH_PROGRAMS) ## measure beside all allocators found (PEERS=dir BENCH=dir)
+	PEERS="$(PEERS)" BENCH="$(BENCH)" scripts/bench.sh $(BUILD)/bench/compare $(ARGS)
+
+# ---- Tests ---------------------------------------------------------------------------------
+
+test: deps all check-layers check-exports check-object unit api misuse stress preload count \
+      sanitize clang-build ## run every test
+	@echo "all tests passed"
+
+deps: ## install what the tests need, or say how
+	@scripts/deps.sh
+
+$(BUILD)/unit/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(CORE) $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(BASE_CFLAGS) -DHAK_DEBUG=3 -Itests/unit -o $@ $< $(CORE) -lcmocka -lpthread
+
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+unit: deps $(UNITS) ## unit tests of each module, with a system that fails on demand
+	@scripts/run-units.sh $(UNITS)
+
+PROGRAMS = $(patsubst tests/$(1)/%,$(BUILD)/tests/$(1)/%,$(basename $(wildcard tests/$(1)/*.c tests/$(1)/*.cc)))
+LIBRARIES = $(patsubst tests/$(1)/%.c,$(BUILD)/tests/$(1)/%.so,$(wildcard tests/$(1)/lib_*.c))
+
+$(BUILD)/tests/%.so: tests/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(TEST_CFLAGS) -fPIC -shared -o $@ $<
+
+$(BUILD)/tests/%: tests/%.c $(wildcard tests/*/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(TEST_CFLAGS) -o $@ $< '-Wl,-rpath,$$ORIGIN' -ldl
+
+$(BUILD)/tests/%: tests/%.cc $(wildcard tests/*/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CXX) $(TEST_CXXFLAGS) -o $@ $< '-Wl,-rpath,$$ORIGIN' -ldl
+
+API_PROGRAMS := $(filter-out $(BUILD)/tests/api/lib_%,$(call PROGRAMS,api)) $(call LIBRARIES,api)
+api: libhakmem.so $(API_PROGRAMS) ## corner semantics of every exported function
+	@tests/api/run.sh libhakmem.so $(BUILD)/tests/api
+
+misuse: libhakmem.so $(call PROGRAMS,misuse) ## each wrong free: one line, then SIGABRT
+	@tests/misuse/run.sh libhakmem.so $(BUILD)/tests/misuse
+
+SECONDS_EACH ?= 3
+stress: libhakmem.so $(call PROGRAMS,stress) ## threads, churn, forks, with verified contents
+	@tests/stress/run.sh libhakmem.so $(BUILD)/tests/stress $(SECONDS_EACH)
+
+preload: libhakmem.so ## unmodified programs: the same output as without hakmem
+	@tests/preload/run.sh libhakmem.so
+
+$(BUILD)/stress-%: tests/stress/stress.c $(wildcard tests/stress/*.h) $(CORE) $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(filter-out -O2,$(BASE_CFLAGS)) -O1 -fno-omit-frame-pointer -fsanitize=$* -DHAK_CORE \
+	    -o $@ $< $(CORE) -lpthread
+
+sanitize: $(BUILD)/stress-address $(BUILD)/stress-undefined $(BUILD)/stress-thread ## stress the core under sanitizers
+	@scripts/sanitize.sh $(BUILD) $(SECONDS_EACH)
+
+count: libhakmem.so $(BUILD)/bench/count_loops ## instructions per malloc+free pair; fails above 40
+	@scripts/count.sh $(BUILD)/bench/count_loops libhakmem.so
+
+check-object: libhakmem.so ## hit paths: no stack frame, no lock prefix, no call
+	@scripts/check-object.sh libhakmem.so
+
+check-exports: libhakmem.so ## the exported names are those of src/exports.map
+	@scripts/check-exports.sh libhakmem.so src/exports.map
+
+check-layers: ## files include lower floors only
+	@scripts/check-layers.sh src/LAYERS src
+
+clang-build: ## the same sources, warnings as errors, under clang
+	@scripts/clang-build.sh $(CLANG) "$(BASE_CFLAGS)" $(SOURCES)
+
+check-format: ## formatting by .clang-format
+	clang-format --dry-run -Werror $(wildcard src/*.c src/*.h include/*.h)
+
+tidy: ## clang-tidy by .clang-tidy
+	clang-tidy --quiet $(SOURCES) -- $(BASE_CFLAGS)
+
+# ---- Installing ----------------------------------------------------------------------------
+
+PREFIX ?= /usr/local
+install: all ## install under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include
+	install -m 755 libhakmem.so $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 libhakmem.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 include/hakmem.h $(DESTDIR)$(PREFIX)/include/
+
+clean: ## remove what was built
+	rm -rf $(BUILD) libhakmem.so libhakmem.a
