@@ -201,10 +201,11 @@ static void free_block(void *p, unsigned cls) {
     }
 }
 
-/* p starts a block that was handed out and is not free. */
+/* p starts a block that was handed out and is not free. A stamp alone does not convict: a program
+ * may have put back the very bytes that the block held while it was free. */
 static bool is_live_block(const void *p, unsigned cls) {
     return (uintptr_t)p % HAK_ALIGNMENT == 0 && hak_slab_holds(hak_slab_of(p, cls), p) &&
-           !hak_block_is_stamped(p);
+           (!hak_block_is_stamped(p) || !hak_heap_block_is_free(p, cls));
 }
 
 void hak_free_cold(void *p) {

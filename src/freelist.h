@@ -8,8 +8,9 @@
  *   free block:  word 0  next free block of the chain, or NULL
  *                word 1  hak_stamp_key ^ address: "this block is free"
  *
- * Allocation clears word 1. A live block carries its own stamp only if the program wrote those 64
- * secret bits there, so a hit in free() means that the block is free already.
+ * Allocation clears word 1. A live block carries its own stamp only if the program put back bytes
+ * that it had read from the block while it was free; so a hit in free() is looked into before
+ * anybody is accused (hak_heap_block_is_free()).
  */
 #ifndef HAK_FREELIST_H
 #define HAK_FREELIST_H

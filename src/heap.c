@@ -55,18 +55,34 @@ static uint32_t interval_max(unsigned cls) {
 
 /* What a new thread holds back at first: some pages of a class at most. */
 static uint32_t interval_start(unsigned cls) {
-    size_t start = hak_clamp(16384 / hak_class_stride(cls), 4, 128);
+    size_t start = hak_clamp(8192 / hak_class_stride(cls), 2, 64);
     return (uint32_t)hak_min(start, interval_max(cls));
+}
+
+/* A thread that needs few blocks of a class gets few: they all have to go home when it ends. */
+static uint32_t batch_start(unsigned cls) {
+    return (uint32_t)hak_clamp(1024 / hak_class_stride(cls), 1, 8);
+}
+
+static void reset_intervals_locked(hak_heap_t *heap) {
+    heap->grown_bytes = 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        hak_shelf_t *shelf = &heap->shelves[cls];
+        shelf->interval = interval_start(cls);
+        shelf->batch = batch_start(cls);
+        shelf->drains = 0;
+        hak_heap_bin(heap, cls)->room = (int32_t)shelf->interval - 1;
+    }
 }
 
 static void set_interval_locked(hak_heap_t *heap, unsigned cls, uint32_t interval) {
     size_t stride = hak_class_stride(cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
-    size_t bytes = heap->bins_bytes - shelf->interval * stride + interval * stride;
+    size_t bytes = heap->grown_bytes - shelf->interval * stride + interval * stride;
     if (interval > shelf->interval && bytes > (size_t)HAK_HEAP_BINS_KIB << 10) {
         return;
     }
-    heap->bins_bytes = bytes;
+    heap->grown_bytes = bytes;
     shelf->interval = interval;
 }
 
@@ -415,7 +431,8 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
             shelf->drains = 0;
             widen_locked(heap, cls);
         }
-        fill_locked(heap, cls, shelf->interval, &chain);
+        fill_locked(heap, cls, shelf->batch, &chain);
+        shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, shelf->interval);
         bin->head = chain.head;
         HAK_COUNT(refills);
     }
@@ -433,6 +450,7 @@ static void thread_exits(void *heap_of_thread) {
     hak_tls_heap = &hak_heap_late;
     hak_lock(&heap->lock);
     drain_bins_locked(heap);
+    reset_intervals_locked(heap);
     hak_store_seq(&heap->state, HAK_HEAP_ORPHAN); /* before the look at ready: wants_help() */
     drain_ready_locked(heap);
     hak_unlock(&heap->lock);
@@ -459,14 +477,13 @@ static hak_heap_t *make_heap(void) {
     }
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         hak_bin_t *bin = hak_heap_bin(heap, cls);
-        heap->shelves[cls].interval = interval_start(cls);
-        bin->room = (int32_t)heap->shelves[cls].interval - 1;
         /* Wider slabs do not fit free()'s sixteen-bit arithmetic: 0 sends them the long way. */
         bin->inverse = hak_class_info[cls].slots == 1 ? hak_class_info[cls].inverse : 0;
     }
     for (size_t i = 0; i <= HAK_TINY_MAX / 16; i++) {
         heap->tiny_bins[i] = hak_heap_bin(heap, hak_tiny_class_table[i]);
     }
+    reset_intervals_locked(heap);
     hak_store_relaxed(&heap->state, HAK_HEAP_ORPHAN);
     heap->all_next = hak_load_relaxed(&registry.all);
     hak_store_relaxed(&registry.all, heap);
@@ -555,6 +572,36 @@ void hak_heap_trim(void) {
         help(heap);
     }
     hak_unlock(&registry.lock);
+}
+
+/* A chain that its owner may be changing: a link is followed only to where a block of the class can
+ * be. No such memory goes away while the pool's lock is held, so reading it is safe. */
+static bool chain_holds(const void *block, const void *link, unsigned cls) {
+    for (size_t steps = 0; link != NULL && steps < 2 * (size_t)UINT16_MAX; steps++) {
+        if (link == block) {
+            return true;
+        }
+        if (hak_map_tag(link) != hak_tag_of_class(cls) || (uintptr_t)link % HAK_ALIGNMENT != 0) {
+            return false;
+        }
+        link = *(void *const volatile *)link;
+    }
+    return false;
+}
+
+bool hak_heap_block_is_free(const void *block, unsigned cls) {
+    hak_heap_lock_all();
+    hak_slab_t *slab = hak_slab_of(block, cls);
+    bool found = chain_holds(block, slab->free, cls) ||
+                 chain_holds(block, (void *)hak_load_acquire(&slab->remote), cls);
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL && !found;
+         heap = heap->all_next) {
+        void *const volatile *head = &hak_heap_bin(heap, cls)->head;
+        found = chain_holds(block, heap->shelves[cls].reserve, cls) ||
+                chain_holds(block, *head, cls);
+    }
+    hak_heap_unlock_all();
+    return found;
 }
 
 size_t hak_heap_own_bins(size_t *blocks) {

@@ -38,6 +38,7 @@ typedef struct {
     void *reserve;       /* heap.lock */
     hak_slab_t *slabs;   /* heap.lock: the slabs with room, the one to use next in front */
     uint32_t interval;   /* heap.lock */
+    uint32_t batch;      /* heap.lock: blocks that the next refill wants */
     uint32_t drains;     /* heap.lock: since the last refill from slabs */
 } hak_shelf_t;
 
@@ -52,7 +53,7 @@ typedef struct hak_heap {
     _Atomic uint32_t ready_count;                /* atomic, a hint: slabs pushed since emptied */
     bool stale_bins;                             /* heap.lock: its thread was lost in a fork */
     bool listed;                                 /* registry.lock: is in the list of orphans */
-    size_t bins_bytes;                           /* heap.lock: sum of interval * stride */
+    size_t grown_bytes;                          /* heap.lock: by how much all intervals grew */
     struct hak_heap *all_next;                   /* const after birth */
     struct hak_heap *orphan_next, *orphan_prev;  /* registry.lock */
     hak_shelf_t shelves[HAK_CLASSES];
@@ -83,6 +84,9 @@ HAK_INLINE hak_bin_t *hak_heap_bin(hak_heap_t *heap, unsigned cls) {
 
 /* Sends home all that this thread's bins hold, and the reserves of all other threads. */
 void hak_heap_trim(void);
+/* Whether a stamped block is free indeed: it is looked for in every place where a free block can be.
+ * Another thread's hit path may take it from its bin meanwhile; then it is not found, rightly. */
+bool hak_heap_block_is_free(const void *block, unsigned cls);
 /* What this thread's bins hold, in bytes and blocks. The caller holds this heap's lock. */
 size_t hak_heap_own_bins(size_t *blocks);
 
