@@ -1,0 +1,12 @@
+// A mid-size block freed by its owner, then by another thread.
+// expect: hakmem: double free of %P \(class [0-9]+, [0-9]+ bytes\)
+#include "misuse.h"
+
+int main(void) {
+    void *blocks[10];
+    malloc_many(blocks, 10, 4000);
+    announce('P', blocks[5]);
+    free(hide(blocks[5]));
+    free_in_thread(blocks[5]);
+    return 0;
+}

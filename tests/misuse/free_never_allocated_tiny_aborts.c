@@ -1,0 +1,13 @@
+// The address a few strides behind the only block of its class: a stride boundary of a live slab
+// that no malloc has handed out.
+// expect: hakmem: (double free of %P \(.*\)|invalid free of %P: .*)
+#include "misuse.h"
+
+int main(void) {
+    void *p = malloc(900);
+    size_t stride = malloc_usable_size(p);
+    stride = (stride + 15) & ~(size_t)15;
+    announce('P', moved(p, (intptr_t)(4 * stride)));
+    free(moved(p, (intptr_t)(4 * stride)));
+    return 0;
+}

@@ -1,0 +1,11 @@
+// realloc of a block that another thread freed.
+// expect: hakmem: use after free: realloc of %P \(class [0-9]+, 64 bytes\)
+#include "misuse.h"
+
+int main(void) {
+    void *blocks[10];
+    malloc_many(blocks, 10, 64);
+    announce('P', blocks[5]);
+    free_in_thread(blocks[5]);
+    return realloc(hide(blocks[5]), 500) == NULL;
+}

@@ -1,0 +1,10 @@
+// realloc of a pointer 16 bytes into a 64-byte block.
+// expect: hakmem: invalid realloc of %P: inside a block \(class [0-9]+, 64 bytes, block at %Q\)
+#include "misuse.h"
+
+int main(void) {
+    void *p = malloc(64);
+    announce('P', moved(p, 16));
+    announce('Q', p);
+    return realloc(moved(p, 16), 500) == NULL;
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Runs each misuse program under the library; demands SIGABRT and the one expected line on stderr.
+#
+# usage: run.sh LIB PROGDIR
+#
+# Every *.c and *.cc beside this script is a case; its program is PROGDIR/<name>. The line
+# `// expect: REGEX` of the source is an extended regex for the whole line; %P and %Q stand for the
+# pointers that the program announced on stdout.
+set -u
+export LC_ALL=C
+
+if [[ $# -ne 2 || ! -f $1 || ! -d $2 ]]; then
+    echo "usage: $0 LIB PROGDIR" >&2
+    exit 2
+fi
+lib=$(realpath "$1")
+progdir=$(realpath "$2")
+here=$(dirname "$(realpath "$0")")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+ulimit -c 0
+
+passed=0
+failed=0
+
+fail() {
+    echo "FAIL $1: $2"
+    failed=$((failed + 1))
+}
+
+# The regex of source $1 with the announced pointers of file $2 filled in.
+expected_line() {
+    local regex name value
+    regex=$(sed -n 's|^// expect: ||p' "$1")
+    # Hardened blocks carry a header byte: their strides are not the default mode's.
+    if [[ ${HAKMEM_HARDEN:-0} == 1 ]]; then
+        regex=$(sed -E 's/, [0-9]+ bytes/, [0-9]+ bytes/' <<<"$regex")
+    fi
+    while read -r name value; do
+        regex=${regex//%$name/$value}
+    done <"$2"
+    printf '%s' "$regex"
+}
+
+run_case() {
+    local source=$1 name regex status lines line
+    name=$(basename "${source%.*}")
+    if [[ $(grep -c '^// expect: .' "$source") -ne 1 ]]; then
+        fail "$name" "no single '// expect:' line in the source"
+        return
+    fi
+    if [[ ! -x $progdir/$name ]]; then
+        fail "$name" "not built"
+        return
+    fi
+    # The inner shell keeps what `timeout` itself may print out of the program's stderr.
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    timeout 60 sh -c 'LD_PRELOAD=$1 exec "$2" >"$3" 2>"$4"' sh \
+        "$lib" "$progdir/$name" "$work/out" "$work/err" 2>/dev/null
+    status=$?
+    regex=$(expected_line "$source" "$work/out")
+    lines=$(wc -l <"$work/err")
+    line=$(head -n 1 "$work/err")
+    if [[ $status -ne 134 ]]; then
+        fail "$name" "exit status $status, want 134 (SIGABRT); stderr: ${line:-empty}"
+    elif [[ $lines -ne 1 ]]; then
+        fail "$name" "$lines lines on stderr, want 1; the first: ${line:-empty}"
+    elif [[ ! $line =~ ^($regex)$ ]]; then
+        fail "$name" "stderr '$line' does not match '$regex'"
+    else
+        echo "ok $name"
+        passed=$((passed + 1))
+    fi
+}
+
+shopt -s nullglob
+for source in "$here"/*.c "$here"/*.cc; do
+    run_case "$source" 2>/dev/null
+done
+
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 && $passed -gt 0 ]]
