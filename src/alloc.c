@@ -208,11 +208,10 @@ static bool is_live_block(const void *p, unsigned cls) {
            (!hak_block_is_stamped(p) || !hak_heap_block_is_free(p, cls));
 }
 
-void hak_free_cold(void *p) {
+static HAK_COLD void free_slow(void *p, uint8_t tag) {
     if (p == NULL) {
         return;
     }
-    uint8_t tag = hak_map_tag(p);
     if (HAK_LIKELY(hak_tag_is_class(tag))) {
         if (HAK_LIKELY(is_live_block(p, hak_tag_class(tag)))) {
             int saved = errno;
@@ -228,6 +227,31 @@ void hak_free_cold(void *p) {
         return;
     }
     hak_report_misuse(p, "free");
+}
+
+/* The hit path of blocks whose slab is wider than a slot. */
+static bool free_wide(void *p, uint8_t tag) {
+    const hak_class_info_t *info = &hak_class_info[hak_tag_class(tag)];
+    hak_bin_t *bin = &hak_tls_heap->bins[tag];
+    uint64_t offset = (uintptr_t)p & (info->slots * HAK_SLOT_BYTES - 1);
+    if (HAK_UNLIKELY(offset * info->wide_inverse >= info->wide_inverse || bin->room <= 0 ||
+                     hak_block_is_stamped(p))) {
+        return false;
+    }
+    hak_block_set_stamp(p);
+    hak_block_set_next(p, bin->head);
+    HAK_STORE_ORDER();
+    bin->head = p;
+    bin->room--;
+    return true;
+}
+
+void hak_free_cold(void *p) {
+    uint8_t tag = hak_map_tag(p);
+    if (HAK_LIKELY(hak_tag_is_class(tag) && free_wide(p, tag))) {
+        return;
+    }
+    free_slow(p, tag);
 }
 
 void hak_free(void *p) {

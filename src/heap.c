@@ -50,12 +50,12 @@ static void help(hak_heap_t *heap);
 
 static uint32_t interval_max(unsigned cls) {
     size_t by_bytes = ((size_t)hak_options.tiny_cap << 10) / hak_class_stride(cls);
-    return (uint32_t)hak_clamp(by_bytes, 2, hak_options.tiny_drain_interval);
+    return (uint32_t)hak_clamp(by_bytes, HAK_BIN_INTERVAL_MIN, hak_options.tiny_drain_interval);
 }
 
 /* What a new thread holds back at first: some pages of a class at most. */
 static uint32_t interval_start(unsigned cls) {
-    size_t start = hak_clamp(8192 / hak_class_stride(cls), 2, 64);
+    size_t start = hak_clamp(8192 / hak_class_stride(cls), 4, 64);
     return (uint32_t)hak_min(start, interval_max(cls));
 }
 

@@ -13,7 +13,8 @@
     {                                                                                              \
         (stride), (uint16_t)(SLOTS_OF(stride) * HAK_SLOT_BYTES / (stride)), SLOTS_OF(stride),      \
             (uint8_t)((stride) < 4096 ? (4096 / (stride) > 128 ? 128 : 4096 / (stride)) : 1),      \
-            (uint32_t)CEIL_DIV((uint64_t)1 << 32, (uint64_t)(stride))                              \
+            (uint32_t)CEIL_DIV((uint64_t)1 << 32, (uint64_t)(stride)),                             \
+            UINT64_MAX / (stride) + 1                                                              \
     }
 #define DOUBLING(base)                                                                             \
     INFO((base) + (base) / 8 * 1), INFO((base) + (base) / 8 * 2), INFO((base) + (base) / 8 * 3),   \

@@ -21,6 +21,7 @@ typedef struct {
     /* ceil(2^32 / stride). Where the slab is one slot (offset n < 2^16, stride <= 2^13), n is a
      * multiple of stride exactly when the low 32 bits of n * inverse are below inverse. */
     uint32_t inverse;
+    uint64_t wide_inverse; /* ceil(2^64 / stride): the same for every offset in any slab */
 } hak_class_info_t;
 
 extern HAK_HIDDEN const hak_class_info_t hak_class_info[HAK_CLASSES];
