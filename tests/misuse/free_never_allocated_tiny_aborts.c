@@ -1,5 +1,6 @@
 // The address a few strides behind the only block of its class: a stride boundary of a live slab
 // that no malloc has handed out.
+// The hit path of free() cannot tell it from a live block; it is told when the bin goes home.
 // expect: hakmem: (double free of %P \(.*\)|invalid free of %P: .*)
 #include "misuse.h"
 

@@ -1,0 +1,170 @@
+/* compare.h: what the files of the comparison runner share: workloads, commands, samples, results.
+ *
+ * Owns:      the types and the contracts between compare*.c.
+ * Knows not: any allocator from inside; each is a shared library that is preloaded into children.
+ * Threads:   one. Signals are read synchronously while a child runs (compare_child.c).
+ *
+ *   compare.c            options, the order of the runs, the exit status
+ *   compare_workloads.c  the table of workloads, and which of them this machine can run
+ *   compare_inputs.c     the generated files that the real programs read
+ *   compare_child.c      one run of one program: preload, wait, usage, score
+ *   compare_report.c     medians, tables, the summary, the CSV file
+ */
+#ifndef COMPARE_H
+#define COMPARE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define COMPARE_MAX_ALLOCATORS 16
+#define COMPARE_MAX_ROUNDS 99
+#define COMPARE_MAX_ROWS 64
+#define COMPARE_MAX_ARGS 16
+#define COMPARE_MAX_ARG_CHARS 96
+#define COMPARE_MAX_REASON_CHARS 160
+
+/* The one allocator whose statistics file is read. */
+#define COMPARE_OWN_NAME "hakmem"
+
+#define COMPARE_COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* ---- the settings of one comparison; const once the options are read ---- */
+
+typedef struct {
+    const char *name;
+    const char *library; /* absolute path; NULL: the system's malloc, nothing is preloaded */
+} compare_allocator_t;
+
+typedef struct {
+    compare_allocator_t allocators[COMPARE_MAX_ALLOCATORS]; /* the first is the system's */
+    int allocator_count;
+    int rounds;
+    bool quick;
+    const char *bench_dir;      /* programs of mimalloc-bench; NULL: none */
+    const char *bench_inputs;   /* where their input files are; NULL: not given */
+    char own_dir[PATH_MAX];     /* where this program and the workloads beside it are */
+    char scratch_dir[PATH_MAX]; /* generated inputs; the children's working directory */
+} compare_settings_t;
+
+/* ---- workloads ---- */
+
+typedef enum { COMPARE_OURS, COMPARE_IN_PATH, COMPARE_IN_BENCH_DIR } compare_place_t;
+
+/* Makes a workload's inputs in the scratch directory. False: cannot be had, and `why` says why. */
+typedef bool compare_prepare_t(const compare_settings_t *settings, char *why, size_t why_size);
+
+typedef struct {
+    const char *name;
+    compare_place_t place;
+    const char *program; /* names separated by '|': the first that exists is taken */
+    /* What the program prints around its score, '#' standing for the number of operations a second
+     * (or in its fixed time). NULL: the score is CPU seconds. */
+    const char *score;
+    const char *full_args; /* separated by blanks; files are in the scratch directory */
+    const char *quick_args;
+    const char *environment; /* one NAME=value, or NULL */
+    const char *input;       /* standard input, a file in the scratch directory, or NULL */
+    compare_prepare_t *prepare;
+    bool many_processes; /* each would overwrite the others' statistics file, so it is not read */
+} compare_workload_t;
+
+/* A workload that can run here, with its command line made. */
+typedef struct {
+    const compare_workload_t *workload;
+    char *program;                        /* its path; allocated */
+    char arg_text[COMPARE_MAX_ARG_CHARS]; /* as given, for display */
+    char arg_words[COMPARE_MAX_ARG_CHARS];
+    char *argv[COMPARE_MAX_ARGS + 2];
+} compare_row_t;
+
+/* Fills `row`, or returns false with the reason that the workload is skipped. */
+bool compare_open_row(const compare_workload_t *workload, const compare_settings_t *settings,
+                      compare_row_t *row, char *why, size_t why_size);
+
+extern const compare_workload_t compare_workloads[];
+extern const size_t compare_workload_count;
+
+/* Finds an executable in PATH that is a program and not a script. */
+bool compare_find_in_path(const char *name, char *found, size_t size);
+
+compare_prepare_t compare_prepare_c_source;
+compare_prepare_t compare_prepare_scripts;
+compare_prepare_t compare_prepare_lines;
+compare_prepare_t compare_prepare_git;
+compare_prepare_t compare_prepare_barnes;
+compare_prepare_t compare_prepare_espresso;
+
+/* ---- one run ---- */
+
+typedef struct {
+    char *const *argv;              /* argv[0] is the program's path; ended by NULL */
+    const char *preload;            /* NULL: nothing */
+    const char *const *environment; /* NAME=value, ended by NULL */
+    const char *directory;          /* the child's working directory */
+    const char *input;              /* NULL: /dev/null */
+    const char *score;              /* as in the workload */
+} compare_command_t;
+
+typedef struct {
+    double score; /* operations a second, or CPU seconds */
+    double cpu_s;
+    double wall_s;
+    double peak_rss_mib;
+    double minor_faults;
+} compare_sample_t;
+
+/* Runs the command to its end. False: it failed, with the reason. */
+bool compare_run(const compare_command_t *command, compare_sample_t *sample, char *reason,
+                 size_t reason_size);
+
+/* To be called once, before the first compare_run(). */
+void compare_block_signals(void);
+
+/* The signal that asked this program to end (the child is dead by then), or 0. */
+int compare_interrupted(void);
+
+/* Dies of that signal, as a program that did not catch it. */
+void compare_die_of_signal(int signal_number);
+
+/* ---- results ---- */
+
+/* Results are small and allocated to measure: children begin as copies of this program, so its own
+ * size is the least that can be measured as a child's peak. That is 1.1 MiB; a program that only
+ * prints a line takes 1.3. */
+
+#define COMPARE_UNKNOWN (-1.0)
+
+typedef struct {
+    compare_sample_t *samples; /* one for each round */
+    int sample_count;
+    bool failed;
+    char reason[COMPARE_MAX_REASON_CHARS];
+    double superslabs;    /* from the statistics file, or COMPARE_UNKNOWN */
+    double mapping_calls; /* likewise */
+} compare_cell_t;
+
+typedef struct {
+    compare_row_t row;
+    compare_cell_t *cells; /* one for each allocator */
+} compare_result_t;
+
+void compare_print_machine(const compare_settings_t *settings);
+void compare_print_row(const compare_settings_t *settings, const compare_result_t *result);
+void compare_print_summary(const compare_settings_t *settings, const compare_result_t *results,
+                           int count);
+void compare_write_csv(FILE *csv, const compare_settings_t *settings,
+                       const compare_result_t *results, int count);
+
+/* ---- text and paths ---- */
+
+/* Formats a path; ends the program where it does not fit, for a shortened path is another path. */
+void compare_path(char *to, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Formats a text for people, shortened where it does not fit. */
+void compare_text(char *to, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
