@@ -202,6 +202,8 @@ static void send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count
 
 typedef struct {
     hak_slab_t *slab;
+    uintptr_t base;        /* of the slab, */
+    uintptr_t carved_size; /* and how far its blocks reach */
     hak_chain_t chain;
 } group_t;
 
@@ -218,25 +220,41 @@ static void send_group_home_locked(hak_heap_t *heap, group_t *group) {
     group->chain = (hak_chain_t){NULL, NULL, 0};
 }
 
+/* The group of the block's slab; one that stood in its place goes home first. */
+static group_t *find_group_locked(hak_heap_t *heap, group_t *groups, const void *block,
+                                  unsigned cls) {
+    if (HAK_UNLIKELY(hak_map_tag(block) != hak_tag_of_class(cls))) {
+        bin_is_broken(block, cls);
+    }
+    hak_slab_t *slab = hak_slab_of(block, cls);
+    group_t *group = &groups[((uintptr_t)slab / sizeof *slab) % GROUPS];
+    if (group->slab != slab && group->slab != NULL) {
+        send_group_home_locked(heap, group);
+    }
+    group->slab = slab;
+    group->base = (uintptr_t)hak_slab_base(slab);
+    group->carved_size = hak_load_relaxed(&slab->carved) * hak_class_stride(cls);
+    return group;
+}
+
 /* Sends a whole chain home: one batch for each slab, as long as the chain does not jump about
  * between more slabs than there are places. */
 static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
-    group_t groups[GROUPS] = {{NULL, {NULL, NULL, 0}}};
+    group_t groups[GROUPS] = {{NULL, 0, 0, {NULL, NULL, 0}}};
+    const uint64_t inverse = hak_class_info[cls].wide_inverse;
     unsigned count = 0;
+    size_t slot = SIZE_MAX; /* of the block before: neighbours share their slab */
+    group_t *group = NULL;
     while (block != NULL) {
         void *next = hak_block_next(block);
-        if (HAK_UNLIKELY(hak_map_tag(block) != hak_tag_of_class(cls))) {
+        if (hak_map_slot(block) != slot) {
+            slot = hak_map_slot(block);
+            group = find_group_locked(heap, groups, block, cls);
+        }
+        uintptr_t offset = (uintptr_t)block - group->base; /* hak_slab_holds(), drawn out */
+        if (HAK_UNLIKELY(offset >= group->carved_size || offset * inverse >= inverse)) {
             bin_is_broken(block, cls);
         }
-        hak_slab_t *slab = hak_slab_of(block, cls);
-        if (HAK_UNLIKELY(!hak_slab_holds(slab, block))) {
-            bin_is_broken(block, cls);
-        }
-        group_t *group = &groups[((uintptr_t)slab / sizeof *slab) % GROUPS];
-        if (group->slab != slab && group->slab != NULL) {
-            send_group_home_locked(heap, group);
-        }
-        group->slab = slab;
         hak_chain_push(&group->chain, block);
         block = next;
         count++;

@@ -24,6 +24,14 @@ HAK_INLINE bool hak_slab_all_home(const hak_slab_t *slab) {
     return slab->free_count == hak_load_relaxed(&slab->carved);
 }
 
+/* p is the start of a block of this slab that was carved. */
+HAK_INLINE bool hak_slab_holds(const hak_slab_t *slab, const void *p) {
+    const hak_class_info_t *info = &hak_class_info[slab->cls];
+    uint64_t offset = (uintptr_t)p - (uintptr_t)hak_slab_base(slab); /* huge if p lies before it */
+    return offset < (uint64_t)hak_load_relaxed(&slab->carved) * info->stride &&
+           offset * info->wide_inverse < info->wide_inverse;
+}
+
 /* Appends up to want blocks to the chain: free ones, or, if there are none, carved ones (at most a
  * page of them: memory is not touched ahead of need). Returns how many. */
 unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain);
@@ -31,8 +39,6 @@ unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain);
 void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count);
 /* Moves the remote queue to the free list. Only for a slab just taken off its ready list. */
 unsigned hak_slab_drain_remote(hak_slab_t *slab);
-/* p is the start of a block of this slab that was carved. */
-bool hak_slab_holds(const hak_slab_t *slab, const void *p);
 bool hak_slab_is_valid(const hak_slab_t *slab);
 
 #endif
