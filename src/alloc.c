@@ -45,9 +45,7 @@ static HAK_COLD bool start_slow(void) {
     bool first = !hak_load_relaxed(&started);
     bool ok = true;
     if (first) {
-        hak_os_facts_t facts;
-        hak_os_read_facts(&facts);
-        hak_options_read(facts.secure);
+        hak_options_read(hak_os_is_secure());
         ok = hak_heap_system_init();
         if (ok) {
             hak_store_release(&started, true);

@@ -47,10 +47,11 @@ typedef struct {
     size_t page_bytes;
     size_t memory_bytes;        /* physical; 0 when unknown */
     size_t address_limit_bytes; /* RLIMIT_AS, SIZE_MAX without one */
-    bool secure;                /* setuid and the like: do not believe the environment */
 } hak_os_facts_t;
 
 void hak_os_read_facts(hak_os_facts_t *facts);
+/* setuid and the like: the environment is not to be believed. */
+bool hak_os_is_secure(void);
 /* size unpredictable bytes, as good as the system gives without waiting. */
 void hak_os_random(void *out, size_t size);
 /* Calls visit for each NAME=value of the environment; works before libc has set up its own. */

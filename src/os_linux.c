@@ -180,7 +180,10 @@ void hak_os_read_facts(hak_os_facts_t *facts) {
     facts->address_limit_bytes = limit.rlim_max == RLIM_INFINITY && limit.rlim_cur == RLIM_INFINITY
                                      ? SIZE_MAX
                                      : (size_t)hak_min(limit.rlim_cur, limit.rlim_max);
-    facts->secure = getauxval(AT_SECURE) != 0;
+}
+
+bool hak_os_is_secure(void) {
+    return getauxval(AT_SECURE) != 0;
 }
 
 void hak_os_random(void *out, size_t size) {

@@ -228,8 +228,12 @@ HAK_EXPORT void hak_stats_json(int fd) {
 __attribute__((constructor)) static void at_load(void) {
     hak_foreign_free = hak_libc_free;
     hak_foreign_size = hak_libc_size;
-    free(malloc(1)); /* options are read by now, whatever happened before */
-    hak_report_prepare_exit();
+    /* Only who asks for figures pays for a start before the first allocation. */
+    if (getenv("HAKMEM_STATS") != NULL || getenv("HAKMEM_HELP") != NULL ||
+        getenv("HAKMEM_VERBOSE") != NULL) {
+        free(malloc(1));
+        hak_report_prepare_exit();
+    }
 }
 
 __attribute__((destructor)) static void at_exit(void) {

@@ -4,11 +4,14 @@
 // expect: hakmem: (double free of %P \(.*\)|invalid free of %P: .*)
 #include "misuse.h"
 
+#include <malloc.h>
+
 int main(void) {
     void *p = malloc(900);
     size_t stride = malloc_usable_size(p);
     stride = (stride + 15) & ~(size_t)15;
     announce('P', moved(p, (intptr_t)(4 * stride)));
     free(moved(p, (intptr_t)(4 * stride)));
+    malloc_trim(0);
     return 0;
 }
