@@ -27,9 +27,10 @@ per_pair() {
 }
 
 over=0
+base=()
 printf '%-10s' "net (whole)"
 for mode in single waves replace; do
-    base[${#base[@]}]=$(per_pair "$lib" $mode none)
+    base+=("$(per_pair "$lib" $mode none)")
     printf '%18s' $mode
 done
 printf '%10s\n' "a pair"

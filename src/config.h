@@ -32,7 +32,7 @@
 
 /* Bins: how many frees of a class may pass between two looks at its bin, and what a bin and a
  * heap may hold. Measured: waves of 1,000 blocks need 1,024 to settle at zero drains. */
-#define HAK_BIN_INTERVAL_MIN 8
+#define HAK_BIN_INTERVAL_MIN 16
 #define HAK_BIN_INTERVAL_DEFAULT 1024
 #define HAK_BIN_KIB_DEFAULT 64
 #define HAK_HEAP_BINS_KIB 1024

@@ -20,6 +20,8 @@
 /* So many drains without a refill in between say that the bin is too wide. Waves that a bin can
  * hold at all come to fewer before it has grown enough. */
 #define DRAINS_TO_SHRINK 16
+/* So many blocks in a bin are not worth a look. */
+#define SHORT_CHAIN 4
 /* Orphans looked at by one adoption: bounds the work. */
 #define ADOPT_TRIES 4
 
@@ -55,7 +57,7 @@ static uint32_t interval_max(unsigned cls) {
 
 /* What a new thread holds back at first: some pages of a class at most. */
 static uint32_t interval_start(unsigned cls) {
-    size_t start = hak_clamp(8192 / hak_class_stride(cls), 4, 64);
+    size_t start = hak_clamp(8192 / hak_class_stride(cls), 8, 64);
     return (uint32_t)hak_min(start, interval_max(cls));
 }
 
@@ -300,9 +302,22 @@ static void drain_bins_locked(hak_heap_t *heap) {
     heap->stale_bins = false;
 }
 
+/* A bin with a handful of blocks: where allocations keep pace with frees, setting them apart would
+ * only make the next allocation miss. */
+static bool is_short_chain(const void *block) {
+    for (int steps = 0; steps < SHORT_CHAIN && block != NULL; steps++) {
+        block = hak_block_next(block);
+    }
+    return block == NULL;
+}
+
 void hak_heap_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
+    if (is_short_chain(bin->head)) {
+        bin->room = (int32_t)shelf->interval - 1;
+        return;
+    }
     hak_lock(&heap->lock);
     if (shelf->reserve != NULL) {
         if (++shelf->drains % DRAINS_TO_SHRINK == 0 && shelf->interval > interval_start(cls)) {

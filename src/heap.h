@@ -37,7 +37,7 @@ typedef struct {
 typedef struct {
     void *reserve;       /* heap.lock */
     hak_slab_t *slabs;   /* heap.lock: the slabs with room, the one to use next in front */
-    uint32_t interval;   /* heap.lock */
+    uint32_t interval;   /* written by the thread under heap.lock */
     uint32_t batch;      /* heap.lock: blocks that the next refill wants */
     uint32_t drains;     /* heap.lock: since the last refill from slabs */
 } hak_shelf_t;

@@ -1,0 +1,242 @@
+/* test_heap.c: refill order, intervals and reserves, one thread. */
+#include "heap_case.h"
+
+#define BIG 8192 /* the widest class of one slot: 8 blocks a slab, carved one at a time */
+
+UNIT_CHILD(heap_get_first_call_makes_an_owned_heap) {
+    CHECK(hak_tls_heap == &hak_heap_none);
+    hak_heap_t *heap = hak_heap_get();
+    CHECK(heap != NULL && heap == hak_tls_heap && heap == hak_heap_get());
+    CHECK(heap->state == HAK_HEAP_OWNED);
+    CHECK(hak_heap_count(&(size_t){0}) == 1);
+    CHECK(orphan_count() == 0);
+}
+
+UNIT_CHILD(heap_refill_first_one_carves_a_small_batch) {
+    void *p = hak_heap_refill(hak_heap_get(), hak_class_of(64));
+    hak_slab_t *slab = slab_of(p);
+    CHECK(p == hak_slab_base(slab));
+    CHECK(slab->carved == 8);
+    CHECK(own_blocks() == 7);
+    CHECK(!hak_block_is_stamped(p));
+    CHECK(hak_load_relaxed(&slab->owner) == hak_tls_heap);
+}
+
+UNIT_CHILD(heap_refill_in_a_row_doubles_the_batch) {
+    void *blocks[8 + 16 + 32];
+    allocate(blocks, 8 + 16 + 32, 64);
+    CHECK(hak_counters.refills == 3);
+    CHECK(slab_of(blocks[0])->carved == 8 + 16 + 32);
+}
+
+UNIT_CHILD(heap_refill_free_list_comes_before_carving) {
+    void *blocks[5];
+    allocate(blocks, 5, BIG);
+    hak_slab_t *slab = slab_of(blocks[0]);
+    hak_heap_trim(); /* what the last batch brought too much goes home */
+    unsigned carved = slab->carved;
+    hak_free(blocks[1]);
+    hak_free(blocks[3]);
+    hak_heap_trim();
+    unsigned home = slab->free_count;
+    CHECK(home == carved - 3);
+    for (unsigned i = 0; i < home; i++) {
+        CHECK(slab_of(hak_malloc(BIG)) == slab);
+        CHECK(slab->carved == carved);
+    }
+}
+
+UNIT_CHILD(heap_refill_remote_queue_comes_before_free_list) {
+    void *blocks[8];
+    allocate(blocks, 8, BIG);
+    hak_slab_t *slab = slab_of(blocks[0]);
+    CHECK(slab == slab_of(blocks[7]) && slab->carved == 8);
+    hak_free(blocks[2]);
+    hak_heap_trim();
+    CHECK(slab->free_count == 1 && slab->free == blocks[2]);
+    in_thread(thread_frees, &(work_t){&blocks[5], 1, 0});
+    CHECK(slab->remote != 0 && slab->free_count == 1);
+    CHECK(hak_malloc(BIG) == blocks[5]);
+    CHECK(slab->remote == 0);
+    CHECK(hak_malloc(BIG) == blocks[2]);
+}
+
+UNIT_CHILD(heap_refill_own_slabs_come_before_the_pool) {
+    void *blocks[12];
+    allocate(blocks, 12, BIG);
+    hak_slab_t *full = slab_of(blocks[0]);
+    hak_slab_t *open = slab_of(blocks[8]);
+    CHECK(full == slab_of(blocks[7]) && open == slab_of(blocks[11]) && open != full);
+    hak_free(blocks[0]);
+    hak_free(blocks[4]);
+    hak_free(blocks[6]);
+    hak_heap_trim();
+    uint64_t acquisitions = pool_acquisitions();
+    for (int i = 0; i < 3; i++) { /* the fuller one first */
+        CHECK(slab_of(hak_malloc(BIG)) == full);
+    }
+    for (int i = 0; i < 4; i++) {
+        CHECK(slab_of(hak_malloc(BIG)) == open);
+    }
+    CHECK(pool_acquisitions() == acquisitions);
+    hak_slab_t *third = slab_of(hak_malloc(BIG));
+    CHECK(third != full && third != open);
+    CHECK(pool_acquisitions() == acquisitions + 1);
+}
+
+UNIT_CHILD(heap_trim_last_block_home_releases_the_slab) {
+    void *blocks[100];
+    allocate(blocks, 100, 256);
+    CHECK(slots_active() == 1);
+    release(blocks, 100);
+    CHECK(slots_active() == 1); /* still in the bin */
+    hak_heap_trim();
+    CHECK(slots_active() == 0);
+    CHECK(own_blocks() == 0);
+    CHECK(hak_counters.released_slabs == 1);
+    CHECK(hak_pool_is_valid());
+}
+
+static void waves(size_t count, size_t size, unsigned rounds) {
+    static void *blocks[4000];
+    for (unsigned round = 0; round < rounds; round++) {
+        allocate(blocks, count, size);
+        release(blocks, count);
+    }
+}
+
+UNIT_CHILD(heap_waves_of_1000_settle_at_zero_drains) {
+    waves(1000, 64, 50);
+    uint64_t drains = hak_counters.drains;
+    uint64_t refills = hak_counters.refills;
+    waves(1000, 64, 500);
+    CHECK(hak_counters.drains == drains);
+    CHECK(hak_counters.refills == refills);
+}
+
+UNIT_CHILD(heap_waves_of_16_byte_blocks_settle_at_zero_drains) {
+    waves(1000, 16, 50);
+    uint64_t drains = hak_counters.drains;
+    waves(1000, 16, 500);
+    CHECK(hak_counters.drains == drains);
+}
+
+UNIT_CHILD(heap_interval_over_sends_the_idle_reserve_home) {
+    void *blocks[20];
+    allocate(blocks, 20, 1024);
+    hak_heap_trim();
+    hak_slab_t *slab = slab_of(blocks[0]);
+    unsigned home = slab->free_count;
+    release(blocks, 5);
+    hak_heap_interval_over(hak_tls_heap, hak_class_of(1024));
+    release(blocks + 5, 4);
+    CHECK(slab->free_count == home);
+    hak_heap_interval_over(hak_tls_heap, hak_class_of(1024)); /* the first five lay idle */
+    CHECK(slab->free_count == home + 5);
+    CHECK(own_blocks() == 4 && own_bin(1024)->head == NULL);
+    CHECK(hak_counters.drained_blocks == home + 5);
+}
+
+UNIT_CHILD(heap_free_of_many_keeps_at_most_two_intervals) {
+    static void *blocks[50000];
+    allocate(blocks, 50000, 64);
+    for (size_t i = 0; i < 50000; i++) {
+        hak_free(blocks[i]);
+        CHECK(own_shelf(64)->interval <= 1024);
+    }
+    CHECK(own_blocks() <= 2 * 1024);
+    CHECK(hak_counters.drains != 0);
+    CHECK(slots_active() <= 4);
+}
+
+UNIT_CHILD(heap_all_classes_together_stay_within_the_heaps_bound) {
+    static void *blocks[4000];
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        size_t size = hak_class_stride(cls);
+        size_t count = hak_min(UNIT_LENGTH(blocks), (256 << 10) / size);
+        for (int round = 0; round < 30; round++) {
+            allocate(blocks, count, size);
+            release(blocks, count);
+        }
+    }
+    CHECK(hak_tls_heap->grown_bytes <= (size_t)HAK_HEAP_BINS_KIB << 10);
+}
+
+UNIT_CHILD(heap_interval_of_a_pulse_follows_and_shrinks_again) {
+    waves(1000, 64, 50);
+    uint32_t wide = own_shelf(64)->interval;
+    CHECK(wide >= 500);
+    /* Drains without a refill in between: a program that only frees, block by block from new slabs. */
+    static void *blocks[60000];
+    allocate(blocks, UNIT_LENGTH(blocks), 64);
+    release(blocks, UNIT_LENGTH(blocks));
+    CHECK(own_shelf(64)->interval < wide);
+}
+
+UNIT_CHILD(heap_block_is_free_finds_it_in_every_place) {
+    unsigned cls = hak_class_of(BIG);
+    void *blocks[8];
+    allocate(blocks, 8, BIG);
+    hak_slab_t *slab = slab_of(blocks[0]);
+    CHECK(!hak_heap_block_is_free(blocks[0], cls));
+    hak_free(blocks[0]);
+    CHECK(own_bin(BIG)->head == blocks[0]);
+    CHECK(hak_heap_block_is_free(blocks[0], cls));
+    hak_heap_interval_over(hak_tls_heap, cls);
+    CHECK(own_shelf(BIG)->reserve == blocks[0]);
+    CHECK(hak_heap_block_is_free(blocks[0], cls));
+    hak_heap_trim();
+    CHECK(slab->free == blocks[0]);
+    CHECK(hak_heap_block_is_free(blocks[0], cls));
+    in_thread(thread_frees, &(work_t){&blocks[1], 1, 0});
+    CHECK(slab->remote == (uintptr_t)blocks[1]);
+    CHECK(hak_heap_block_is_free(blocks[1], cls));
+    CHECK(!hak_heap_block_is_free(blocks[2], cls));
+}
+
+UNIT_CHILD(heap_own_bins_counts_head_and_reserve) {
+    void *blocks[40];
+    allocate(blocks, 40, 1024);
+    hak_heap_trim();
+    CHECK(own_blocks() == 0);
+    release(blocks, 6);
+    hak_heap_interval_over(hak_tls_heap, hak_class_of(1024));
+    release(blocks + 6, 3);
+    size_t count;
+    CHECK(hak_heap_own_bins(&count) == 9 * 1024);
+    CHECK(count == 9);
+}
+
+UNIT_CHILD(heap_refill_takes_the_reserve_back_first) {
+    void *blocks[8];
+    allocate(blocks, 8, BIG);
+    release(blocks, 2);
+    hak_heap_interval_over(hak_tls_heap, hak_class_of(BIG));
+    uint64_t refills = hak_counters.refills;
+    CHECK(hak_malloc(BIG) == blocks[1]);
+    CHECK(hak_malloc(BIG) == blocks[0]);
+    CHECK(hak_counters.refills == refills);
+    CHECK(hak_counters.refills_reserve == 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(heap_get_first_call_makes_an_owned_heap),
+        cmocka_unit_test(heap_refill_first_one_carves_a_small_batch),
+        cmocka_unit_test(heap_refill_in_a_row_doubles_the_batch),
+        cmocka_unit_test(heap_refill_free_list_comes_before_carving),
+        cmocka_unit_test(heap_refill_remote_queue_comes_before_free_list),
+        cmocka_unit_test(heap_refill_own_slabs_come_before_the_pool),
+        cmocka_unit_test(heap_trim_last_block_home_releases_the_slab),
+        cmocka_unit_test(heap_waves_of_1000_settle_at_zero_drains),
+        cmocka_unit_test(heap_waves_of_16_byte_blocks_settle_at_zero_drains),
+        cmocka_unit_test(heap_interval_over_sends_the_idle_reserve_home),
+        cmocka_unit_test(heap_free_of_many_keeps_at_most_two_intervals),
+        cmocka_unit_test(heap_all_classes_together_stay_within_the_heaps_bound),
+        cmocka_unit_test(heap_interval_of_a_pulse_follows_and_shrinks_again),
+        cmocka_unit_test(heap_block_is_free_finds_it_in_every_place),
+        cmocka_unit_test(heap_own_bins_counts_head_and_reserve),
+        cmocka_unit_test(heap_refill_takes_the_reserve_back_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,307 @@
+/* test_heap_threads.c: remote frees, exits, orphans, adoption, late calls, fork. */
+#include "heap_case.h"
+
+#define BIG 8192 /* one slot, 8 blocks a slab */
+
+static void *nothing(void *argument) {
+    return argument;
+}
+
+UNIT_CHILD(heap_remote_free_goes_home_in_batches) {
+    static void *blocks[100];
+    allocate(blocks, 100, 64);
+    in_thread(thread_frees, &(work_t){blocks, 100, 0});
+    CHECK(hak_counters.remote_blocks == 100);
+    CHECK(hak_counters.remote_batches <= 3); /* at most two intervals and the exit */
+    hak_heap_trim();
+    CHECK(slots_active() == 0);
+    CHECK(live_blocks() == 0);
+}
+
+UNIT_CHILD(heap_remote_free_to_a_sleeping_owner_is_helped) {
+    static void *blocks[8 * 40];
+    allocate(blocks, 8 * 40, BIG);
+    CHECK(slots_active() == 40);
+    in_thread(thread_frees, &(work_t){blocks, 8 * 40, 0});
+    CHECK(hak_counters.helped != 0); /* the owner did nothing */
+    CHECK(slots_active() <= HAK_READY_PATIENCE);
+}
+
+UNIT_CHILD(heap_exit_makes_an_orphan) {
+    void *blocks[3];
+    void *own = hak_malloc(1);
+    in_thread(thread_allocates, &(work_t){blocks, 3, 100});
+    CHECK(orphan_count() == 1);
+    CHECK(hak_heap_count(&(size_t){0}) == 2);
+    CHECK(live_blocks() == 4);
+    CHECK(((unsigned char *)blocks[2])[99] == 0x5A);
+    hak_free(own);
+    release(blocks, 3);
+}
+
+UNIT_CHILD(heap_exit_without_live_blocks_keeps_no_slab) {
+    void *blocks[300];
+    work_t work = {blocks, 300, 200};
+    (void)hak_heap_get();
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, thread_allocates, &work) == 0);
+    pthread_join(thread, NULL);
+    CHECK(slots_active() == 1);
+    in_thread(thread_frees, &work); /* by the very heap: the new thread took it over */
+    CHECK(slots_active() == 0);
+    CHECK(hak_heap_count(&(size_t){0}) == 2);
+}
+
+UNIT_CHILD(heap_of_new_thread_is_an_orphan_taken_over_whole) {
+    void *blocks[3];
+    (void)hak_heap_get();
+    for (int i = 0; i < 200; i++) {
+        in_thread(thread_allocates, &(work_t){blocks, 3, 64});
+    }
+    CHECK(hak_heap_count(&(size_t){0}) == 2);
+    CHECK(orphan_count() == 1);
+    CHECK(slots_active() == 1); /* 600 blocks of 64 bytes: one slab */
+    CHECK(live_blocks() == 600);
+}
+
+UNIT_CHILD(heap_refill_adopts_an_orphans_slab) {
+    void *blocks[3];
+    (void)hak_heap_get();
+    in_thread(thread_allocates, &(work_t){blocks, 3, 500});
+    uint64_t acquisitions = pool_acquisitions();
+    void *p = hak_malloc(500);
+    CHECK(slab_of(p) == slab_of(blocks[0]));
+    CHECK(slab_of(p)->owner == hak_tls_heap);
+    CHECK(hak_counters.adopted_slabs == 1);
+    CHECK(pool_acquisitions() == acquisitions);
+    for (int i = 0; i < 3; i++) {
+        CHECK(((unsigned char *)blocks[i])[499] == 0x5A);
+    }
+    hak_free(p);
+    release(blocks, 3); /* own blocks by now */
+    hak_heap_trim();
+    CHECK(slots_active() == 0);
+    CHECK(hak_counters.remote_batches == 0);
+}
+
+UNIT_CHILD(heap_free_of_an_orphans_last_block_releases_its_slab) {
+    void *blocks[8];
+    (void)hak_heap_get();
+    in_thread(thread_allocates, &(work_t){blocks, 8, BIG});
+    CHECK(slots_active() == 1);
+    release(blocks, 7);
+    hak_heap_trim();
+    CHECK(slots_active() == 1);
+    hak_free(blocks[7]);
+    hak_heap_trim();
+    CHECK(slots_active() == 0);
+    CHECK(live_blocks() == 0);
+}
+
+UNIT_CHILD(heap_block_is_free_finds_it_in_another_threads_bin) {
+    /* The child of a fork has other threads' bins as they were: here, one with a block. */
+    void *blocks[8];
+    allocate(blocks, 8, BIG);
+    hak_bin_t *bin = own_bin(BIG);
+    hak_free(blocks[3]);
+    CHECK(bin->head == blocks[3]);
+    hak_heap_t *mine = hak_tls_heap;
+    hak_tls_heap = &hak_heap_none;
+    CHECK(hak_heap_get() != mine); /* as another thread would see it */
+    CHECK(hak_heap_block_is_free(blocks[3], hak_class_of(BIG)));
+    CHECK(!hak_heap_block_is_free(blocks[4], hak_class_of(BIG)));
+}
+
+/* ---- Late in a thread's life ----------------------------------------------------------------- */
+
+static pthread_key_t late_key;
+static void *late_result;
+static void *late_victim;
+
+/* Comes back until the heap is gone, then allocates and frees as a late destructor may. */
+static void late_destructor(void *rounds) {
+    if (hak_tls_heap != &hak_heap_late) {
+        CHECK((uintptr_t)rounds < 4);
+        CHECK(pthread_setspecific(late_key, (char *)rounds + 1) == 0);
+        return;
+    }
+    CHECK(hak_heap_get() == NULL);
+    char *a = hak_malloc(64);
+    char *b = hak_calloc(10, 1000);
+    char *c = hak_malloc(100000);
+    CHECK(a != NULL && b != NULL && c != NULL);
+    memset(a, 1, 64);
+    b = hak_realloc(b, 20000);
+    CHECK(b != NULL && b[9999] == 0);
+    CHECK(hak_usable_size(a) == 64);
+    hak_free(b);
+    hak_free(c);
+    hak_free(late_victim);
+    late_result = a;
+}
+
+static void *thread_with_late_destructor(void *argument) {
+    CHECK(pthread_setspecific(late_key, argument) == 0);
+    late_victim = hak_malloc(48);
+    return NULL;
+}
+
+UNIT_CHILD(heap_late_calls_after_exit_work_and_leave_nothing) {
+    CHECK(pthread_key_create(&late_key, late_destructor) == 0);
+    (void)hak_heap_get();
+    for (int i = 0; i < 50; i++) {
+        late_result = NULL;
+        in_thread(thread_with_late_destructor, (void *)1);
+        CHECK(late_result != NULL);
+        CHECK(((char *)late_result)[63] == 1);
+        hak_free(late_result);
+    }
+    hak_heap_trim();
+    CHECK(live_blocks() == 0);
+    CHECK(slots_active() == 0);
+    CHECK(hak_heap_count(&(size_t){0}) <= 2);
+}
+
+/* ---- Fork -------------------------------------------------------------------------------------- */
+
+#define PARKED 4
+
+static pthread_barrier_t parked, leave;
+static void *parked_blocks[PARKED][20];
+
+static void *park(void *argument) {
+    void **blocks = argument;
+    allocate(blocks, 20, BIG);
+    for (int i = 0; i < 2; i++) { /* some stay in this thread's bin */
+        hak_free(blocks[i]);
+    }
+    pthread_barrier_wait(&parked);
+    pthread_barrier_wait(&leave);
+    return NULL;
+}
+
+static void check_forked_child(void) {
+    CHECK(hak_counters.forks == 1);
+    CHECK(orphan_count() == PARKED);
+    CHECK(hak_heap_count(&(size_t){0}) == PARKED + 1);
+    for (int t = 0; t < PARKED; t++) {
+        CHECK(((char *)parked_blocks[t][19])[BIG - 1] == 0x5A);
+        for (int i = 2; i < 20; i++) {
+            hak_free(parked_blocks[t][i]);
+        }
+    }
+    hak_heap_trim();
+    CHECK(live_blocks() == 0); /* what lay in the lost threads' bins came home, too */
+    CHECK(slots_active() == 0);
+    void *block = NULL;
+    in_thread(thread_allocates, &(work_t){&block, 1, 64});
+    hak_free(block);
+    CHECK(hak_malloc(1000000) != NULL);
+    CHECK(hak_pool_is_valid());
+}
+
+UNIT_CHILD(heap_fork_child_finds_locks_free_and_orphans) {
+    pthread_t threads[PARKED];
+    void *own = hak_malloc(100);
+    pthread_barrier_init(&parked, NULL, PARKED + 1);
+    pthread_barrier_init(&leave, NULL, PARKED + 1);
+    for (int t = 0; t < PARKED; t++) {
+        CHECK(pthread_create(&threads[t], NULL, park, parked_blocks[t]) == 0);
+    }
+    pthread_barrier_wait(&parked);
+    pid_t child = fork();
+    if (child == 0) {
+        hak_free(own);
+        check_forked_child();
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(orphan_count() == 0); /* the parent saw nothing of it */
+    pthread_barrier_wait(&leave);
+    for (int t = 0; t < PARKED; t++) {
+        pthread_join(threads[t], NULL);
+    }
+    CHECK(orphan_count() == PARKED);
+    hak_free(own);
+}
+
+UNIT_CHILD(heap_fork_after_a_thread_ended_keeps_one_orphan) {
+    void *blocks[3];
+    void *own = hak_malloc(1);
+    in_thread(thread_allocates, &(work_t){blocks, 3, 64});
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(orphan_count() == 1);
+        release(blocks, 3);
+        hak_free(own);
+        hak_heap_trim();
+        CHECK(live_blocks() == 0);
+        in_thread(nothing, NULL);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static _Atomic bool stop;
+
+static void *hammer(void *argument) {
+    uint64_t seed = (uintptr_t)argument;
+    void *blocks[64] = {NULL};
+    while (!hak_load_relaxed(&stop)) {
+        size_t i = unit_below(&seed, 64);
+        hak_free(blocks[i]);
+        blocks[i] = hak_malloc(unit_below(&seed, 20) == 0 ? 50000 : unit_below(&seed, 3000));
+        CHECK(blocks[i] != NULL);
+    }
+    release(blocks, 64);
+    return NULL;
+}
+
+UNIT_CHILD(heap_fork_while_threads_hammer_never_hangs) {
+    pthread_t threads[4];
+    /* Here pthread_create() allocates from libc; preloaded, it would be what starts hakmem. */
+    hak_free(hak_malloc(1));
+    for (uintptr_t t = 0; t < 4; t++) {
+        CHECK(pthread_create(&threads[t], NULL, hammer, (void *)(t + 1)) == 0);
+    }
+    for (int i = 0; i < 300; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            void *blocks[50];
+            allocate(blocks, 50, 100 + (size_t)i * 10);
+            in_thread(thread_frees, &(work_t){blocks, 50, 0});
+            hak_trim_all();
+            CHECK(hak_pool_is_valid());
+            _exit(0);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+    }
+    hak_store_relaxed(&stop, true);
+    for (int t = 0; t < 4; t++) {
+        pthread_join(threads[t], NULL);
+    }
+    hak_heap_trim();
+    CHECK(live_blocks() == 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(heap_remote_free_goes_home_in_batches),
+        cmocka_unit_test(heap_remote_free_to_a_sleeping_owner_is_helped),
+        cmocka_unit_test(heap_exit_makes_an_orphan),
+        cmocka_unit_test(heap_exit_without_live_blocks_keeps_no_slab),
+        cmocka_unit_test(heap_of_new_thread_is_an_orphan_taken_over_whole),
+        cmocka_unit_test(heap_refill_adopts_an_orphans_slab),
+        cmocka_unit_test(heap_free_of_an_orphans_last_block_releases_its_slab),
+        cmocka_unit_test(heap_block_is_free_finds_it_in_another_threads_bin),
+        cmocka_unit_test(heap_late_calls_after_exit_work_and_leave_nothing),
+        cmocka_unit_test(heap_fork_child_finds_locks_free_and_orphans),
+        cmocka_unit_test(heap_fork_after_a_thread_ended_keeps_one_orphan),
+        cmocka_unit_test(heap_fork_while_threads_hammer_never_hangs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

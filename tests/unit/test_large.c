@@ -1,0 +1,343 @@
+/* test_large.c: allocation, freeing, growing, moving and returning of page runs, case by case. */
+#include "large_case.h"
+
+static void large_alloc_rounds_up_to_pages(void **state) {
+    (void)state;
+    bool zero;
+    char *p = hak_large_alloc(40000, 1, &zero);
+    assert_non_null(p);
+    assert_true(zero);
+    assert_int_equal((uintptr_t)p % PAGE, 0);
+    assert_int_equal(hak_large_usable(p), 40960);
+    assert_int_equal(hak_map_tag(p), HAK_TAG_LARGE);
+    assert_int_equal(large_gauges().live_bytes, 40960);
+    assert_int_equal(large_gauges().live_blocks, 1);
+    memset(p, 1, 40960);
+    assert_true(hak_large_free(p));
+    assert_int_equal(large_gauges().live_blocks, 0);
+    assert_int_equal(large_gauges().live_bytes, 0);
+}
+
+static void large_alloc_neighbours_share_a_unit(void **state) {
+    (void)state;
+    char *a = large_alloc(PAGE * 16);
+    char *b = large_alloc(PAGE * 16);
+    assert_ptr_equal(b, a + PAGE * 16); /* best fit, lowest address */
+    assert_int_equal(fake_os_calls(FAKE_MAP_AT), 1);
+    large_free(a);
+    large_free(b);
+}
+
+static void large_free_coalesces_both_neighbours(void **state) {
+    (void)state;
+    char *a = large_alloc(PAGE * 20);
+    char *b = large_alloc(PAGE * 20);
+    char *c = large_alloc(PAGE * 20);
+    char *d = large_alloc(PAGE * 20);
+    large_free(a);
+    large_free(c);
+    large_free(b);
+    assert_ptr_equal(large_alloc(PAGE * 60), a);
+    assert_int_equal(fake_os_calls(FAKE_MAP_AT), 1);
+    large_free(a);
+    large_free(d);
+}
+
+static void large_alloc_takes_smallest_run_that_fits(void **state) {
+    (void)state;
+    char *runs[6];
+    for (int i = 0; i < 6; i++) {
+        runs[i] = large_alloc(PAGE * (i == 0 ? 40 : i == 2 ? 20 : 10));
+    }
+    large_free(runs[0]);
+    large_free(runs[2]);
+    assert_ptr_equal(large_alloc(PAGE * 15), runs[2]);
+    assert_ptr_equal(large_alloc(PAGE * 30), runs[0]);
+    large_free(runs[0]);
+    large_free(runs[2]);
+    large_free(runs[1]);
+    for (int i = 3; i < 6; i++) {
+        large_free(runs[i]);
+    }
+}
+
+static void large_alloc_equal_runs_takes_lowest_address(void **state) {
+    (void)state;
+    char *runs[8];
+    for (int i = 0; i < 8; i++) {
+        runs[i] = large_alloc(PAGE * 10);
+    }
+    large_free(runs[5]);
+    large_free(runs[1]);
+    large_free(runs[3]);
+    assert_ptr_equal(large_alloc(PAGE * 10), runs[1]);
+    assert_ptr_equal(large_alloc(PAGE * 10), runs[3]);
+    assert_ptr_equal(large_alloc(PAGE * 10), runs[5]);
+    for (int i = 0; i < 8; i++) {
+        large_free(runs[i]);
+    }
+}
+
+static void large_alloc_loop_makes_no_system_calls(void **state) {
+    (void)state;
+    large_free(large_alloc(MIB));
+    unsigned calls = fake_os_calls(FAKE_ANY);
+    for (int i = 0; i < 1000; i++) {
+        large_free(large_alloc(MIB));
+    }
+    assert_int_equal(fake_os_calls(FAKE_ANY), calls);
+}
+
+static void large_alloc_every_alignment_to_64_mib_is_aligned(void **state) {
+    (void)state;
+    static const size_t sizes[] = {1, PAGE, 100000, 2 * MIB, 5 * MIB};
+    for (size_t align = 1; align <= 64 * MIB; align *= 2) {
+        char *blocks[UNIT_LENGTH(sizes)];
+        for (size_t i = 0; i < UNIT_LENGTH(sizes); i++) {
+            bool zero;
+            blocks[i] = hak_large_alloc(sizes[i], align, &zero);
+            assert_non_null(blocks[i]);
+            assert_int_equal((uintptr_t)blocks[i] % align, 0);
+            assert_int_equal(hak_large_usable(blocks[i]), hak_round_up(sizes[i], PAGE));
+            memset(blocks[i], 1, sizes[i]);
+            assert_true(hak_large_is_valid());
+        }
+        for (size_t i = 0; i < UNIT_LENGTH(sizes); i++) {
+            large_free(blocks[i]);
+        }
+    }
+}
+
+static void large_alloc_aligned_uses_free_run_that_fits(void **state) {
+    (void)state;
+    bool zero;
+    char *a = large_alloc(PAGE * 256);
+    char *b = large_alloc(PAGE * 4);
+    large_free(a);
+    unsigned calls = fake_os_calls(FAKE_MAP_AT);
+    char *c = hak_large_alloc(PAGE * 16, PAGE * 64, &zero);
+    assert_int_equal(fake_os_calls(FAKE_MAP_AT), calls);
+    assert_int_equal((uintptr_t)c % (PAGE * 64), 0);
+    large_free(b);
+    large_free(c);
+}
+
+static void large_free_of_other_pointers_is_refused(void **state) {
+    (void)state;
+    char *p = large_alloc(PAGE * 30);
+    assert_false(hak_large_free(p + 16));
+    assert_false(hak_large_free(p + PAGE));
+    assert_false(hak_large_free(p + PAGE * 29));
+    assert_int_equal(hak_large_usable(p + PAGE), 0);
+    assert_int_equal(large_gauges().live_blocks, 1);
+    large_free(p);
+    assert_false(hak_large_free(p));
+    assert_int_equal(hak_large_usable(p), 0);
+    assert_int_equal(hak_counters.large_frees, 1);
+}
+
+static void large_place_tells_live_interior_and_free(void **state) {
+    (void)state;
+    char *p = large_alloc(5 * MIB);
+    assert_int_equal(hak_large_place(p).kind, HAK_LARGE_LIVE);
+    assert_int_equal(hak_large_place(p + 1).kind, HAK_LARGE_INTERIOR);
+    assert_int_equal(hak_large_place(p + 3 * MIB).kind, HAK_LARGE_INTERIOR);
+    assert_ptr_equal(hak_large_place(p + 3 * MIB).start, p);
+    assert_int_equal(hak_large_place(p + 3 * MIB).bytes, 5 * MIB);
+    char *q = large_alloc(PAGE * 9);
+    large_free(q);
+    assert_int_equal(hak_large_place(q + PAGE).kind, HAK_LARGE_FREE);
+    large_free(p);
+}
+
+static void large_alloc_of_dirty_run_is_not_zero(void **state) {
+    (void)state;
+    bool zero = true;
+    char *p = large_alloc(MIB);
+    large_free(p);
+    char *q = hak_large_alloc(MIB, 1, &zero);
+    assert_ptr_equal(q, p);
+    assert_false(zero);
+    large_free(q);
+}
+
+static void large_alloc_after_purge_is_zero(void **state) {
+    (void)state;
+    bool zero = false;
+    char *keep = large_alloc(PAGE * 8);
+    char *p = large_alloc(MIB);
+    memset(p, 7, MIB);
+    large_free(p);
+    assert_true(hak_large_trim());
+    assert_int_equal(large_gauges().retained_bytes, 0);
+    assert_int_equal(hak_counters.purge_calls, 1);
+    char *q = hak_large_alloc(MIB, 1, &zero);
+    assert_ptr_equal(q, p);
+    assert_true(zero);
+    for (size_t i = 0; i < MIB; i += PAGE) {
+        assert_int_equal(q[i], 0);
+    }
+    large_free(q);
+    large_free(keep);
+}
+
+static void large_alloc_after_purge_refused_is_not_zero(void **state) {
+    (void)state;
+    bool zero = true;
+    char *keep = large_alloc(PAGE * 8);
+    char *p = large_alloc(MIB);
+    memset(p, 7, MIB);
+    large_free(p);
+    fake_os_fail(FAKE_PURGE, 1, true);
+    hak_large_trim();
+    assert_int_equal(hak_counters.purge_failures, 1);
+    assert_int_equal(large_gauges().retained_bytes, 0); /* not tried for ever */
+    char *q = hak_large_alloc(MIB, 1, &zero);
+    assert_ptr_equal(q, p);
+    assert_false(zero);
+    large_free(q);
+    large_free(keep);
+}
+
+static void large_alloc_of_zero_and_dirty_joined_is_not_zero(void **state) {
+    (void)state;
+    bool zero = true;
+    char *p = large_alloc(MIB); /* the rest of the unit is fresh */
+    p[0] = 1;
+    large_free(p);
+    char *q = hak_large_alloc(MIB + 100 * PAGE, 1, &zero);
+    assert_ptr_equal(q, p);
+    assert_false(zero);
+    large_free(q);
+}
+
+static void large_resize_shrinks_where_it_stands(void **state) {
+    (void)state;
+    char *p = large_alloc(PAGE * 100);
+    memset(p, 5, PAGE * 100);
+    assert_true(hak_large_resize(p, PAGE * 40));
+    assert_int_equal(hak_large_usable(p), PAGE * 40);
+    assert_int_equal(large_gauges().live_bytes, PAGE * 40);
+    assert_int_equal(p[PAGE * 40 - 1], 5);
+    bool zero = true;
+    char *q = hak_large_alloc(PAGE * 60, 1, &zero); /* what was cut off may be dirty */
+    assert_ptr_equal(q, p + PAGE * 40);
+    assert_false(zero);
+    large_free(q);
+    large_free(p);
+}
+
+static void large_resize_grows_into_free_neighbour(void **state) {
+    (void)state;
+    char *p = large_alloc(PAGE * 10);
+    char *q = large_alloc(PAGE * 10);
+    char *r = large_alloc(PAGE * 10);
+    large_free(q);
+    assert_false(hak_large_resize(p, PAGE * 21));
+    assert_int_equal(hak_large_usable(p), PAGE * 10);
+    assert_true(hak_large_resize(p, PAGE * 15));
+    assert_int_equal(hak_large_usable(p), PAGE * 15);
+    assert_true(hak_large_resize(p, PAGE * 20));
+    assert_false(hak_large_resize(p, PAGE * 20 + 1));
+    assert_int_equal(large_gauges().live_bytes, PAGE * 30);
+    large_free(p);
+    large_free(r);
+}
+
+static void large_resize_giant_maps_the_units_behind(void **state) {
+    (void)state;
+    size_t bytes = 64 * MIB;
+    char *p = large_alloc(bytes);
+    memset(p, 3, PAGE);
+    for (size_t step = 0; step < 8; step++) {
+        bytes += 3 * MIB;
+        assert_true(hak_large_resize(p, bytes));
+        assert_int_equal(hak_large_usable(p), bytes);
+        assert_true(hak_large_is_valid());
+        p[bytes - 1] = 1;
+    }
+    assert_int_equal(p[0], 3);
+    assert_int_equal(hak_counters.large_grown, 8);
+    large_free(p);
+}
+
+static void large_resize_of_no_block_is_refused(void **state) {
+    (void)state;
+    char *p = large_alloc(PAGE * 10);
+    assert_false(hak_large_resize(p + PAGE, PAGE * 2));
+    assert_int_equal(hak_large_usable(p), PAGE * 10);
+    large_free(p);
+    assert_false(hak_large_resize(p, PAGE * 2));
+}
+
+static void large_move_takes_contents_and_frees_source(void **state) {
+    (void)state;
+    char *from = large_alloc(8 * MIB);
+    char *to = large_alloc(16 * MIB);
+    for (size_t i = 0; i < 8 * MIB; i += PAGE) {
+        *(size_t *)(void *)(from + i) = i + 1;
+    }
+    assert_true(hak_large_move(to, from));
+    for (size_t i = 0; i < 8 * MIB; i += PAGE) {
+        assert_int_equal(*(size_t *)(void *)(to + i), i + 1);
+    }
+    assert_int_equal(hak_large_usable(from), 0);
+    assert_int_equal(large_gauges().live_blocks, 1);
+    bool zero = false;
+    char *again = hak_large_alloc(8 * MIB, 1, &zero);
+    assert_ptr_equal(again, from);
+    assert_true(zero);
+    assert_int_equal(*(size_t *)(void *)(again + MIB), 0);
+    large_free(again);
+    large_free(to);
+}
+
+static void large_move_refused_leaves_both(void **state) {
+    (void)state;
+    char *from = large_alloc(8 * MIB);
+    char *to = large_alloc(16 * MIB);
+    char *small = large_alloc(MIB);
+    from[0] = 1;
+    to[0] = 2;
+    fake_os_fail(FAKE_MOVE, 1, true);
+    assert_false(hak_large_move(to, from));
+    fake_os_reset();
+    assert_false(hak_large_move(from, to));    /* too small */
+    assert_false(hak_large_move(to, small));   /* not worth it */
+    assert_false(hak_large_move(to, from + PAGE));
+    assert_int_equal(fake_os_calls(FAKE_MOVE), 0);
+    assert_int_equal(from[0], 1);
+    assert_int_equal(to[0], 2);
+    assert_int_equal(large_gauges().live_blocks, 3);
+    large_free(from);
+    large_free(to);
+    large_free(small);
+}
+
+#define CASE(name) cmocka_unit_test_setup(name, large_case_set_up)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(large_alloc_rounds_up_to_pages),
+        CASE(large_alloc_neighbours_share_a_unit),
+        CASE(large_free_coalesces_both_neighbours),
+        CASE(large_alloc_takes_smallest_run_that_fits),
+        CASE(large_alloc_equal_runs_takes_lowest_address),
+        CASE(large_alloc_loop_makes_no_system_calls),
+        CASE(large_alloc_every_alignment_to_64_mib_is_aligned),
+        CASE(large_alloc_aligned_uses_free_run_that_fits),
+        CASE(large_free_of_other_pointers_is_refused),
+        CASE(large_place_tells_live_interior_and_free),
+        CASE(large_alloc_of_dirty_run_is_not_zero),
+        CASE(large_alloc_after_purge_is_zero),
+        CASE(large_alloc_after_purge_refused_is_not_zero),
+        CASE(large_alloc_of_zero_and_dirty_joined_is_not_zero),
+        CASE(large_resize_shrinks_where_it_stands),
+        CASE(large_resize_grows_into_free_neighbour),
+        CASE(large_resize_giant_maps_the_units_behind),
+        CASE(large_resize_of_no_block_is_refused),
+        CASE(large_move_takes_contents_and_frees_source),
+        CASE(large_move_refused_leaves_both),
+    };
+    return cmocka_run_group_tests(tests, large_case_set_up_group, NULL);
+}

@@ -1,0 +1,286 @@
+/* test_pool_acquire.c: the three stages, slabs of several slots, no memory. */
+#include "pool_case.h"
+
+static void pool_acquire_first_maps_superslab(void **state) {
+    (void)state;
+    hak_slab_t *slab = pool_acquire(CLASS_64);
+    assert_non_null(slab);
+    assert_int_equal(hak_counters.stage3, 1);
+    assert_int_equal(hak_counters.superslabs_mapped, 1);
+    assert_int_equal(hak_counters.stage1 + hak_counters.stage2, 0);
+    assert_int_equal((uintptr_t)hak_slab_superslab(slab)->base % HAK_SUPERSLAB_BYTES, 0);
+    assert_int_equal(hak_map_tag(hak_slab_base(slab)), hak_tag_of_class(CLASS_64));
+    assert_int_equal(slab->state, HAK_SLOT_ACTIVE);
+    assert_int_equal(slab->carved, 0);
+    pool_release(slab);
+}
+
+static void pool_acquire_second_takes_unused_slot_of_same_superslab(void **state) {
+    (void)state;
+    hak_slab_t *a = pool_acquire(CLASS_64);
+    hak_slab_t *b = pool_acquire(CLASS_80);
+    assert_ptr_equal(hak_slab_superslab(a), hak_slab_superslab(b));
+    assert_int_equal(hak_counters.stage2, 1);
+    assert_int_equal(hak_counters.stage3, 1);
+    pool_release(a);
+    pool_release(b);
+}
+
+static void pool_acquire_after_release_reuses_empty_slot_of_class(void **state) {
+    (void)state;
+    hak_slab_t *a = pool_acquire(CLASS_64);
+    hak_slab_t *b = pool_acquire(CLASS_64);
+    pool_release(a);
+    assert_int_equal(hak_map_tag(hak_slab_base(a)), HAK_TAG_EMPTY);
+    hak_slab_t *c = pool_acquire(CLASS_64);
+    assert_ptr_equal(c, a);
+    assert_int_equal(hak_counters.stage1, 1);
+    assert_int_equal(pool_gauges().slots_empty, 0);
+    pool_release(b);
+    pool_release(c);
+}
+
+static void pool_acquire_of_class_takes_last_released_first(void **state) {
+    (void)state;
+    hak_slab_t *slabs[4];
+    for (int i = 0; i < 4; i++) {
+        slabs[i] = pool_acquire(CLASS_64);
+    }
+    pool_release(slabs[0]);
+    pool_release(slabs[2]);
+    pool_release(slabs[1]);
+    assert_ptr_equal(pool_acquire(CLASS_64), slabs[1]);
+    assert_ptr_equal(pool_acquire(CLASS_64), slabs[2]);
+    assert_ptr_equal(pool_acquire(CLASS_64), slabs[0]);
+    assert_int_equal(hak_counters.stage1, 3);
+    for (int i = 0; i < 4; i++) {
+        pool_release(slabs[i]);
+    }
+}
+
+static void pool_acquire_other_class_takes_empty_slot_before_mapping(void **state) {
+    (void)state;
+    hak_slab_t *slabs[HAK_SLOTS];
+    pool_fill_superslab(slabs, CLASS_64);
+    pool_release(slabs[7]);
+    hak_slab_t *other = pool_acquire(CLASS_80);
+    assert_ptr_equal(other, slabs[7]);
+    assert_int_equal(other->cls, CLASS_80);
+    assert_int_equal(hak_map_tag(hak_slab_base(other)), hak_tag_of_class(CLASS_80));
+    assert_int_equal(hak_counters.superslabs_mapped, 1);
+    assert_int_equal(hak_counters.stage1, 0);
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        pool_release(slabs[i]);
+    }
+}
+
+static void pool_acquire_with_full_superslab_maps_another(void **state) {
+    (void)state;
+    hak_slab_t *slabs[HAK_SLOTS];
+    pool_fill_superslab(slabs, CLASS_64);
+    for (unsigned i = 1; i < HAK_SLOTS; i++) {
+        assert_ptr_equal(hak_slab_superslab(slabs[i]), hak_slab_superslab(slabs[0]));
+    }
+    assert_int_equal(hak_counters.stage3, 1);
+    assert_int_equal(hak_counters.stage2, HAK_SLOTS - 1);
+    hak_slab_t *next = pool_acquire(CLASS_64);
+    assert_true(hak_slab_superslab(next) != hak_slab_superslab(slabs[0]));
+    assert_int_equal(hak_counters.stage3, 2);
+    assert_int_equal(pool_gauges().superslabs_now, 2);
+    pool_release(next);
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        pool_release(slabs[i]);
+    }
+}
+
+static void pool_acquire_prefers_fullest_superslab(void **state) {
+    (void)state;
+    hak_slab_t *slabs[2][HAK_SLOTS];
+    pool_fill_superslab(slabs[0], CLASS_64);
+    pool_fill_superslab(slabs[1], CLASS_64);
+    for (unsigned i = 0; i < 5; i++) { /* 27 ACTIVE, then one by one 28 ... */
+        pool_release(slabs[0][i]);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        pool_release(slabs[1][i]);
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        hak_slab_t *slab = pool_acquire(CLASS_80);
+        assert_ptr_equal(hak_slab_superslab(slab), hak_slab_superslab(slabs[0][31]));
+    }
+    hak_slab_t *sixth = pool_acquire(CLASS_80);
+    assert_ptr_equal(hak_slab_superslab(sixth), hak_slab_superslab(slabs[1][31]));
+    pool_release(sixth);
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        pool_release(slabs[0][i]);
+        if (i >= 20) {
+            pool_release(slabs[1][i]);
+        }
+    }
+}
+
+static void pool_acquire_wide_classes_take_aligned_runs(void **state) {
+    (void)state;
+    hak_slab_t *one = pool_acquire(CLASS_64);
+    hak_slab_t *two = pool_acquire(CLASS_16K);
+    hak_slab_t *four = pool_acquire(CLASS_32K);
+    assert_int_equal(one->index, 0);
+    assert_int_equal(two->slots, 2);
+    assert_int_equal(two->index % 2, 0);
+    assert_int_equal(four->slots, 4);
+    assert_int_equal(four->index % 4, 0);
+    assert_int_equal(pool_gauges().slots_active, 7);
+    for (size_t i = 0; i < 4; i++) {
+        char *block = hak_slab_base(four) + i * HAK_SLOT_BYTES + 100;
+        assert_int_equal(hak_map_tag(block), hak_tag_of_class(CLASS_32K));
+        assert_ptr_equal(hak_slab_of(block, CLASS_32K), four);
+    }
+    pool_release(one);
+    pool_release(two);
+    pool_release(four);
+}
+
+static void pool_acquire_wide_without_run_maps_superslab(void **state) {
+    (void)state;
+    hak_slab_t *slabs[HAK_SLOTS];
+    pool_fill_superslab(slabs, CLASS_64);
+    for (unsigned i = 0; i < HAK_SLOTS; i += 2) { /* half is EMPTY, no two neighbours */
+        pool_release(slabs[i]);
+    }
+    hak_slab_t *two = pool_acquire(CLASS_16K);
+    assert_true(hak_slab_superslab(two) != hak_slab_superslab(slabs[0]));
+    assert_int_equal(hak_counters.superslabs_mapped, 2);
+    pool_release(two);
+    for (unsigned i = 1; i < HAK_SLOTS; i += 2) {
+        pool_release(slabs[i]);
+    }
+}
+
+static void pool_acquire_wide_joins_empty_slots_of_narrow_classes(void **state) {
+    (void)state;
+    hak_slab_t *slabs[HAK_SLOTS];
+    pool_fill_superslab(slabs, CLASS_64);
+    for (unsigned i = 8; i < 12; i++) {
+        pool_release(slabs[i]);
+    }
+    hak_slab_t *four = pool_acquire(CLASS_32K);
+    assert_ptr_equal(four, slabs[8]);
+    assert_int_equal(pool_gauges().slots_empty, 0);
+    assert_int_equal(pool_gauges().retained_bytes, 0);
+    pool_release(four);
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        if (i < 8 || i >= 12) {
+            pool_release(slabs[i]);
+        }
+    }
+}
+
+static void pool_acquire_narrow_cuts_empty_wide_slab(void **state) {
+    (void)state;
+    hak_slab_t *wide[8];
+    for (int i = 0; i < 8; i++) {
+        wide[i] = pool_acquire(CLASS_32K);
+    }
+    assert_int_equal(pool_gauges().superslabs_now, 1);
+    pool_release(wide[3]);
+    assert_int_equal(pool_gauges().slots_empty, 4);
+    hak_slab_t *narrow = pool_acquire(CLASS_64);
+    assert_int_equal(narrow->index / 4, wide[3]->index / 4);
+    assert_int_equal(narrow->slots, 1);
+    assert_int_equal(pool_gauges().slots_empty, 3);
+    assert_int_equal(pool_gauges().retained_bytes, 3 * HAK_SLOT_BYTES);
+    hak_slab_t *pair = pool_acquire(CLASS_16K); /* of what is left, two lie side by side */
+    assert_ptr_equal(hak_slab_superslab(pair), hak_slab_superslab(narrow));
+    assert_int_equal(pool_gauges().slots_empty, 1);
+    pool_release(pair);
+    pool_release(narrow);
+    for (int i = 0; i < 8; i++) {
+        if (i != 3) {
+            pool_release(wide[i]);
+        }
+    }
+}
+
+static void pool_acquire_without_memory_is_null(void **state) {
+    (void)state;
+    fake_os_fail(FAKE_MAP_AT, 1, true);
+    assert_null(pool_acquire(CLASS_64));
+    assert_null(pool_acquire(CLASS_32K));
+    assert_int_equal(pool_gauges().superslabs_now, 0);
+    fake_os_reset();
+    hak_slab_t *slab = pool_acquire(CLASS_64);
+    assert_non_null(slab);
+    pool_release(slab);
+}
+
+static void pool_acquire_without_memory_still_serves_what_is_there(void **state) {
+    (void)state;
+    hak_slab_t *slabs[HAK_SLOTS];
+    slabs[0] = pool_acquire(CLASS_64);
+    fake_os_fail(FAKE_ANY, 1, true);
+    for (unsigned i = 1; i < HAK_SLOTS; i++) {
+        slabs[i] = pool_acquire(CLASS_64);
+        assert_non_null(slabs[i]);
+    }
+    assert_null(pool_acquire(CLASS_64));
+    pool_release(slabs[9]);
+    slabs[9] = pool_acquire(CLASS_80);
+    assert_non_null(slabs[9]);
+    fake_os_reset();
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        pool_release(slabs[i]);
+    }
+}
+
+static void pool_acquire_taken_addresses_are_stepped_over(void **state) {
+    (void)state;
+    fake_os.map_at_failure = HAK_MAP_TAKEN;
+    fake_os_fail(FAKE_MAP_AT, 1, false);
+    hak_slab_t *slab = pool_acquire(CLASS_64);
+    assert_non_null(slab);
+    assert_int_equal(fake_os_calls(FAKE_MAP_AT), 2);
+    pool_release(slab);
+}
+
+static void pool_acquire_with_debug_option_traces_each_stage(void **state) {
+    (void)state;
+    hak_options.ss_acquire_debug = 1;
+    fake_os_capture(true);
+    hak_slab_t *a = pool_acquire(CLASS_64);
+    hak_slab_t *b = pool_acquire(CLASS_64);
+    pool_release(a);
+    a = pool_acquire(CLASS_64);
+    char expected[512];
+    void *base = hak_slab_superslab(a)->base;
+    snprintf(expected, sizeof expected,
+             "[SP_ACQUIRE_STAGE3] class=3 new SuperSlab (ss=%p from_lru=0)\n"
+             "[SP_ACQUIRE_STAGE2] class=3 using UNUSED slot (ss=%p slab=1)\n"
+             "[SP_ACQUIRE_STAGE1] class=3 reusing EMPTY slot (ss=%p slab=0)\n",
+             base, base, base);
+    assert_string_equal(fake_os.text, expected);
+    pool_release(a);
+    pool_release(b);
+}
+
+#define CASE(name) cmocka_unit_test_setup(name, pool_case_set_up)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(pool_acquire_first_maps_superslab),
+        CASE(pool_acquire_second_takes_unused_slot_of_same_superslab),
+        CASE(pool_acquire_after_release_reuses_empty_slot_of_class),
+        CASE(pool_acquire_of_class_takes_last_released_first),
+        CASE(pool_acquire_other_class_takes_empty_slot_before_mapping),
+        CASE(pool_acquire_with_full_superslab_maps_another),
+        CASE(pool_acquire_prefers_fullest_superslab),
+        CASE(pool_acquire_wide_classes_take_aligned_runs),
+        CASE(pool_acquire_wide_without_run_maps_superslab),
+        CASE(pool_acquire_wide_joins_empty_slots_of_narrow_classes),
+        CASE(pool_acquire_narrow_cuts_empty_wide_slab),
+        CASE(pool_acquire_without_memory_is_null),
+        CASE(pool_acquire_without_memory_still_serves_what_is_there),
+        CASE(pool_acquire_taken_addresses_are_stepped_over),
+        CASE(pool_acquire_with_debug_option_traces_each_stage),
+    };
+    return cmocka_run_group_tests(tests, pool_case_set_up_group, NULL);
+}

@@ -1,0 +1,148 @@
+/* test_retain.c: the bound on freed memory, and how it moves with time. */
+#include "retain.h"
+
+#include "unit.h"
+
+#define MIB ((size_t)1 << 20)
+
+static int set_up(void **state) {
+    (void)state;
+    hak_options.retain = 4;
+    hak_options.retain_share = 10;
+    hak_options.decay_ms = 1000;
+    return 0;
+}
+
+static void retain_bound_with_little_live_is_the_minimum(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 0};
+    assert_int_equal(hak_retain_bound(&r), 4 * MIB);
+    r.live_bytes = 30 * MIB;
+    assert_int_equal(hak_retain_bound(&r), 4 * MIB);
+}
+
+static void retain_bound_with_much_live_is_the_share(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 1000 * MIB};
+    assert_int_equal(hak_retain_bound(&r), 100 * MIB);
+    r.boost_bytes = 7 * MIB;
+    assert_int_equal(hak_retain_bound(&r), 107 * MIB);
+}
+
+static void retain_bound_of_all_there_can_be_does_not_overflow(void **state) {
+    (void)state;
+    hak_options.retain_share = 100;
+    hak_retain_t r = {.live_bytes = (size_t)1 << 47};
+    assert_true(hak_retain_bound(&r) <= r.live_bytes);
+    assert_true(hak_retain_bound(&r) > r.live_bytes - 200);
+}
+
+static void retain_excess_at_the_bound_is_0(void **state) {
+    (void)state;
+    hak_retain_t r = {.retained_bytes = 4 * MIB};
+    assert_int_equal(hak_retain_excess(&r, 5), 0);
+    r.retained_bytes += 4096;
+    assert_int_equal(hak_retain_excess(&r, 5), 4096);
+}
+
+static void retain_excess_with_options_0_is_everything(void **state) {
+    (void)state;
+    hak_options.retain = 0;
+    hak_options.retain_share = 0;
+    hak_retain_t r = {.retained_bytes = 12345, .live_bytes = 100 * MIB};
+    assert_int_equal(hak_retain_excess(&r, 5), 12345);
+}
+
+static void retain_wanted_back_in_time_grows_the_boost(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 100 * MIB};
+    hak_retain_wanted_back(&r, 2 * MIB, 5000, 6000);
+    assert_int_equal(r.boost_bytes, 2 * MIB);
+    assert_int_equal(r.boost_ms, 6000);
+    hak_retain_wanted_back(&r, 3 * MIB, 6000, 6500);
+    assert_int_equal(r.boost_bytes, 5 * MIB);
+}
+
+static void retain_wanted_back_too_late_changes_nothing(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 100 * MIB};
+    hak_retain_wanted_back(&r, 2 * MIB, 5000, 6001);
+    assert_int_equal(r.boost_bytes, 0);
+}
+
+static void retain_wanted_back_again_and_again_is_bounded(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 100 * MIB};
+    for (int i = 0; i < 100; i++) {
+        hak_retain_wanted_back(&r, 2 * MIB, 5000, 5001);
+    }
+    assert_int_equal(r.boost_bytes, 25 * MIB + 4 * MIB);
+}
+
+static void retain_excess_after_the_decay_time_halves_the_boost(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 100 * MIB};
+    hak_retain_wanted_back(&r, 8 * MIB, 5000, 5000);
+    (void)hak_retain_excess(&r, 6000);
+    assert_int_equal(r.boost_bytes, 8 * MIB); /* not older than the decay time, yet */
+    (void)hak_retain_excess(&r, 6001);
+    assert_int_equal(r.boost_bytes, 4 * MIB);
+    (void)hak_retain_excess(&r, 6002); /* once for each time that passes */
+    assert_int_equal(r.boost_bytes, 4 * MIB);
+    (void)hak_retain_excess(&r, 7002);
+    assert_int_equal(r.boost_bytes, 2 * MIB);
+}
+
+static void retain_boost_decays_to_nothing(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 100 * MIB};
+    uint32_t now = 1000;
+    hak_retain_wanted_back(&r, 8 * MIB, now, now);
+    for (int i = 0; i < 13; i++) {
+        now += 1001;
+        (void)hak_retain_excess(&r, now);
+    }
+    assert_int_equal(r.boost_bytes, 0);
+}
+
+static void retain_clock_that_wraps_is_understood(void **state) {
+    (void)state;
+    uint32_t before = UINT32_MAX - 100;
+    assert_false(hak_retain_is_older(before, before));
+    assert_false(hak_retain_is_older(before, before + 1000)); /* 899 */
+    assert_true(hak_retain_is_older(before, before + 1001));
+    hak_retain_t r = {.live_bytes = 100 * MIB};
+    hak_retain_wanted_back(&r, 2 * MIB, before, before + 500);
+    assert_int_equal(r.boost_bytes, 2 * MIB);
+    (void)hak_retain_excess(&r, before + 1400);
+    assert_int_equal(r.boost_bytes, 2 * MIB);
+    (void)hak_retain_excess(&r, before + 1501);
+    assert_int_equal(r.boost_bytes, 1 * MIB);
+}
+
+static void retain_decay_0_is_over_after_a_millisecond(void **state) {
+    (void)state;
+    hak_options.decay_ms = 0;
+    assert_false(hak_retain_is_older(7, 7));
+    assert_true(hak_retain_is_older(7, 8));
+}
+
+#define CASE(name) cmocka_unit_test_setup(name, set_up)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(retain_bound_with_little_live_is_the_minimum),
+        CASE(retain_bound_with_much_live_is_the_share),
+        CASE(retain_bound_of_all_there_can_be_does_not_overflow),
+        CASE(retain_excess_at_the_bound_is_0),
+        CASE(retain_excess_with_options_0_is_everything),
+        CASE(retain_wanted_back_in_time_grows_the_boost),
+        CASE(retain_wanted_back_too_late_changes_nothing),
+        CASE(retain_wanted_back_again_and_again_is_bounded),
+        CASE(retain_excess_after_the_decay_time_halves_the_boost),
+        CASE(retain_boost_decays_to_nothing),
+        CASE(retain_clock_that_wraps_is_understood),
+        CASE(retain_decay_0_is_over_after_a_millisecond),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,152 @@
+/* test_size_class.c: the tables, by exhaustion. */
+#include "size_class.h"
+
+#include "unit.h"
+
+static void class_of_every_size_is_lowest_that_fits(void **state) {
+    (void)state;
+    unsigned lowest = 0;
+    for (size_t size = 0; size <= HAK_MID_MAX; size++) {
+        while (hak_class_info[lowest].stride < size) {
+            lowest++;
+        }
+        assert_int_equal(hak_class_of(size), lowest);
+    }
+    assert_int_equal(lowest, HAK_CLASSES - 1);
+}
+
+static void class_stride_of_every_class_is_rising_multiple_of_16(void **state) {
+    (void)state;
+    size_t before = 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        assert_int_equal(hak_class_stride(cls) % 16, 0);
+        assert_true(hak_class_stride(cls) > before);
+        before = hak_class_stride(cls);
+    }
+    assert_int_equal(hak_class_stride(0), 16);
+    assert_int_equal(hak_class_stride(HAK_TINY_CLASSES - 1), HAK_TINY_MAX);
+    assert_int_equal(before, HAK_MID_MAX);
+}
+
+static void class_of_sizes_above_128_wastes_at_most_an_eighth(void **state) {
+    (void)state;
+    for (size_t size = 1; size <= HAK_MID_MAX; size++) {
+        size_t waste = hak_class_stride(hak_class_of(size)) - size;
+        if (size > 128) {
+            assert_true(waste * 8 <= size);
+        } else {
+            assert_true(waste < 16);
+        }
+    }
+}
+
+static void class_of_powers_of_two_fits_exactly(void **state) {
+    (void)state;
+    for (size_t size = 16; size <= HAK_MID_MAX; size *= 2) {
+        assert_int_equal(hak_class_stride(hak_class_of(size)), size);
+    }
+}
+
+static void class_info_of_every_class_fills_its_slab(void **state) {
+    (void)state;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_class_info_t *info = &hak_class_info[cls];
+        size_t bytes = info->slots * HAK_SLOT_BYTES;
+        assert_true(info->slots == 1 || info->slots == 2 || info->slots == 4);
+        assert_true(info->capacity * (size_t)info->stride <= bytes);
+        assert_true((info->capacity + 1) * (size_t)info->stride > bytes);
+        assert_true(info->capacity >= 8);
+        assert_true((info->slots == 1) == (info->stride <= HAK_ONE_SLOT_MAX));
+    }
+}
+
+static void class_info_of_every_class_carves_at_most_a_page(void **state) {
+    (void)state;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_class_info_t *info = &hak_class_info[cls];
+        assert_true(info->carve >= 1);
+        assert_true(info->carve == 1 || info->carve * (size_t)info->stride <= 4096);
+    }
+}
+
+static void inverse_of_one_slot_classes_accepts_multiples_only(void **state) {
+    (void)state;
+    unsigned classes = 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_class_info_t *info = &hak_class_info[cls];
+        if (info->slots != 1) {
+            continue;
+        }
+        classes++;
+        for (uint32_t offset = 0; offset < HAK_SLOT_BYTES; offset++) {
+            uint32_t product = offset * info->inverse;
+            assert_true((product < info->inverse) == (offset % info->stride == 0));
+        }
+    }
+    assert_int_equal(classes, 56);
+}
+
+static void wide_inverse_of_all_classes_accepts_multiples_only(void **state) {
+    (void)state;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_class_info_t *info = &hak_class_info[cls];
+        for (uint64_t offset = 0; offset < info->slots * HAK_SLOT_BYTES; offset++) {
+            uint64_t product = offset * info->wide_inverse;
+            assert_true((product < info->wide_inverse) == (offset % info->stride == 0));
+        }
+    }
+}
+
+static void class_index_of_every_offset_is_its_block(void **state) {
+    (void)state;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        size_t stride = hak_class_stride(cls);
+        for (size_t offset = 0; offset < hak_class_info[cls].slots * HAK_SLOT_BYTES; offset++) {
+            assert_int_equal(hak_class_index(cls, offset), offset / stride);
+        }
+    }
+}
+
+static unsigned naive_class_of_aligned(size_t size, size_t align) {
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        if (hak_class_stride(cls) >= size && hak_class_stride(cls) % align == 0) {
+            return cls;
+        }
+    }
+    return HAK_CLASSES;
+}
+
+static void class_of_aligned_all_sizes_and_alignments_is_lowest_multiple(void **state) {
+    (void)state;
+    for (size_t align = 1; align <= 65536; align *= 2) {
+        for (size_t size = 0; size <= HAK_MID_MAX + 256; size++) {
+            assert_int_equal(hak_class_of_aligned(size, align),
+                             naive_class_of_aligned(size, align));
+        }
+    }
+}
+
+static void class_of_aligned_huge_arguments_has_no_class(void **state) {
+    (void)state;
+    assert_int_equal(hak_class_of_aligned(SIZE_MAX, 1), HAK_CLASSES);
+    assert_int_equal(hak_class_of_aligned(1, (size_t)1 << 63), HAK_CLASSES);
+    assert_int_equal(hak_class_of_aligned(HAK_MID_MAX, HAK_MID_MAX), HAK_CLASSES - 1);
+    assert_int_equal(hak_class_of_aligned(HAK_MID_MAX, 2 * HAK_MID_MAX), HAK_CLASSES);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(class_of_every_size_is_lowest_that_fits),
+        cmocka_unit_test(class_stride_of_every_class_is_rising_multiple_of_16),
+        cmocka_unit_test(class_of_sizes_above_128_wastes_at_most_an_eighth),
+        cmocka_unit_test(class_of_powers_of_two_fits_exactly),
+        cmocka_unit_test(class_info_of_every_class_fills_its_slab),
+        cmocka_unit_test(class_info_of_every_class_carves_at_most_a_page),
+        cmocka_unit_test(inverse_of_one_slot_classes_accepts_multiples_only),
+        cmocka_unit_test(wide_inverse_of_all_classes_accepts_multiples_only),
+        cmocka_unit_test(class_index_of_every_offset_is_its_block),
+        cmocka_unit_test(class_of_aligned_all_sizes_and_alignments_is_lowest_multiple),
+        cmocka_unit_test(class_of_aligned_huge_arguments_has_no_class),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
