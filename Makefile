@@ -14,7 +14,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 # operator new; every frame can be unwound.
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden -ftls-model=initial-exec \
                -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
-               -fexceptions -Iinclude -Isrc $(WARNINGS)
+               -fexceptions -fno-plt -Iinclude -Isrc $(WARNINGS)
 BENCH_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g $(WARNINGS) -pthread -fno-builtin
 TEST_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g $(WARNINGS) -pthread -fno-builtin
 TEST_CXXFLAGS := -std=c++17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Wshadow -Werror \
@@ -49,7 +49,7 @@ $(BUILD)/obj/%.o: src/%.c $(HEADERS) Makefile
 libhakmem.so: $(OBJECTS) src/exports.map
 	@echo "  LINK $@"
 	@$(CC) $(BASE_CFLAGS) $(CFLAGS) -shared -Wl,--version-script=src/exports.map -Wl,-z,now \
-	    -Wl,-z,relro -Wl,--no-undefined -Wl,-soname,libhakmem.so -o $@ $(OBJECTS) -lpthread
+	    -Wl,-z,relro -Wl,-z,nodelete -Wl,--no-undefined -Wl,-soname,libhakmem.so -o $@ $(OBJECTS) -lpthread
 
 libhakmem.a: $(OBJECTS)
 	@echo "  AR   $@"

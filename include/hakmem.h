@@ -25,7 +25,7 @@ typedef struct hak_stats {
     size_t large_bytes;
     /* What hakmem has on top: */
     size_t bin_bytes;      /* free blocks in the calling thread's bins */
-    size_t free_bytes;     /* free blocks in slabs, and blocks in other threads' bins not counted */
+    size_t free_bytes;     /* free blocks in slabs */
     size_t retained_bytes; /* whole free slots and page runs that may be resident */
     size_t mapped_bytes;   /* address space in use for blocks */
     size_t metadata_bytes;

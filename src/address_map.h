@@ -75,8 +75,8 @@ void hak_map_set_record(const void *p, void *record);
 void *hak_map_claim(size_t bytes, size_t align, hak_area_t area);
 /* The same at exactly this address; false when it is taken. */
 bool hak_map_claim_at(void *start, size_t bytes);
-/* Unmaps; tags become HAK_TAG_RETURNED, records NULL. False (nothing changed, the caller keeps the
- * memory) when the system refuses, as it does where unmapping would need one mapping more. */
+/* Unmaps; tags become HAK_TAG_RETURNED, records NULL. False (the caller keeps the memory and the
+ * records, and sets the tags again) when the system refuses, as it does where unmapping would need one mapping more. */
 bool hak_map_release(void *start, size_t bytes);
 
 /* Zeroed metadata for good; NULL when the system has no memory. align <= 4096. */

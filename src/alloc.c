@@ -24,20 +24,41 @@ size_t (*hak_foreign_size)(const void *p);
 static hak_lock_t start_lock;
 static _Atomic bool started; /* atomic: release in start_slow(), acquire in start() */
 
+/* glibc takes its list of streams before its malloc's locks, since a thread that holds a stream
+ * may allocate. fork handlers run before both, so hakmem takes the list first itself; it is
+ * recursive. Weak: other C libraries have no such lock. */
+extern void _IO_list_lock(void) __attribute__((weak));
+extern void _IO_list_unlock(void) __attribute__((weak));
+extern void _IO_list_resetlock(void) __attribute__((weak));
+
 static void fork_prepare(void) {
+    if (_IO_list_lock != NULL) {
+        _IO_list_lock();
+    }
     hak_lock_everything();
 }
 
 static void fork_in_parent(void) {
     hak_unlock_everything();
+    if (_IO_list_unlock != NULL) {
+        _IO_list_unlock();
+    }
 }
 
 static void fork_in_child(void) {
+    if (_IO_list_resetlock != NULL) {
+        _IO_list_resetlock();
+    }
     hak_heap_after_fork_in_child();
     hak_large_reset_lock();
     hak_lock_reset(&hak_map.lock);
     hak_lock_reset(&start_lock);
     HAK_COUNT(forks);
+}
+
+/* A fatal report may come from under this thread's heap's lock; other heaps still serve. */
+static void leave_heap(void) {
+    hak_tls_heap = &hak_heap_late;
 }
 
 static HAK_COLD bool start_slow(void) {
@@ -48,6 +69,7 @@ static HAK_COLD bool start_slow(void) {
         hak_options_read(hak_os_is_secure());
         ok = hak_heap_system_init();
         if (ok) {
+            hak_message_on_fatal = leave_heap;
             hak_store_release(&started, true);
         }
     }
@@ -207,24 +229,25 @@ static bool is_live_block(const void *p, unsigned cls) {
 }
 
 static HAK_COLD void free_slow(void *p, uint8_t tag) {
+    int saved = errno;
+    bool done = false;
     if (p == NULL) {
         return;
     }
-    if (HAK_LIKELY(hak_tag_is_class(tag))) {
-        if (HAK_LIKELY(is_live_block(p, hak_tag_class(tag)))) {
-            int saved = errno;
+    if (hak_tag_is_class(tag)) {
+        done = is_live_block(p, hak_tag_class(tag));
+        if (done) {
             free_block(p, hak_tag_class(tag));
-            errno = saved;
-            return;
         }
     } else if (tag == HAK_TAG_LARGE) {
-        if (hak_large_free(p)) {
-            return;
-        }
-    } else if (tag == HAK_TAG_NONE && hak_foreign_free != NULL && hak_foreign_free(p)) {
-        return;
+        done = hak_large_free(p);
+    } else if (tag == HAK_TAG_NONE && hak_foreign_free != NULL) {
+        done = hak_foreign_free(p);
     }
-    hak_report_misuse(p, "free");
+    if (!done) {
+        hak_report_misuse(p, "free");
+    }
+    errno = saved;
 }
 
 /* The hit path of blocks whose slab is wider than a slot. */
@@ -293,7 +316,12 @@ static bool is_large_block(const void *p) {
 }
 
 static void *move_block(void *p, size_t usable, size_t size) {
+    int saved = errno;
     void *block = hak_malloc(size);
+    if (block == NULL && size <= usable) { /* no memory for a smaller one: the old one will do */
+        errno = saved;
+        return p;
+    }
     if (block == NULL) {
         return NULL;
     }

@@ -37,8 +37,8 @@ HAK_INLINE void *hak_alloc_fast(size_t size, void *(*miss)(size_t)) {
 }
 
 /* In order: is it ours (a range check and a tag); does it start a block (the tag's bin has the
- * inverse of the stride, or 0, which nothing passes); is it live (no stamp). NULL fails the first
- * tag check, so it costs nothing here. */
+ * inverse of the stride, or 0, which nothing passes); is it live (no stamp). NULL has
+ * a tag with inverse 0, so it costs nothing here. */
 HAK_INLINE void hak_free_fast(void *p) {
     size_t slot = hak_map_slot(p);
     if (HAK_UNLIKELY(slot >= hak_map.slot_count)) {

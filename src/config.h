@@ -33,13 +33,14 @@
 /* Bins: how many frees of a class may pass between two looks at its bin, and what a bin and a
  * heap may hold. Measured: waves of 1,000 blocks need 1,024 to settle at zero drains. */
 #define HAK_BIN_INTERVAL_MIN 16
-#define HAK_BIN_INTERVAL_DEFAULT 1024
-#define HAK_BIN_KIB_DEFAULT 64
 #define HAK_HEAP_BINS_KIB 1024
 
-/* A producer that has put this many slabs on a heap's ready list empties it on the owner's
+/* A producer that has put slabs of this many slots on a heap's ready list empties it on the owner's
  * behalf: the owner may be asleep, and memory must not wait for it. */
-#define HAK_READY_PATIENCE 16
+#define HAK_READY_PATIENCE 4
+
+/* A single block that comes and goes is kept for the next time up to this size. */
+#define HAK_PULSE_MAX_BYTES ((size_t)32 << 20)
 
 /* The part of the address space in which hakmem places its memory starts here. Zero lets free()
  * look up a pointer without a subtraction. The address sanitizer keeps its shadow at low

@@ -3,7 +3,8 @@
  * A library loaded in a scope of its own binds to libc's malloc, and its blocks may end up here.
  * Giving one to libc is right; giving it a stray pointer would hide a bug behind a crash in libc.
  * So a pointer must look like a block of libc's before it is offered: libc's malloc must be in use
- * at all, and the pointer must lie in its heap (brk) or carry the mark of a mapped chunk.
+ * at all, and the pointer must lie in its heap (brk), or in the heap of another arena of its, or
+ * carry the mark of a mapped chunk.
  *
  * Threads:   any; the symbols are looked up on each call, which is rare.
  */
@@ -11,9 +12,13 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+/* glibc's marks in the word before a block, and the alignment of its further arenas' heaps. */
 #define IS_MAPPED 2U
+#define OTHER_ARENA 4U
+#define ARENA_HEAP_BYTES ((size_t)64 << 20)
 
 typedef struct mallinfo2 libc_info_t;
 
@@ -24,6 +29,11 @@ typedef struct mallinfo2 libc_info_t;
         __builtin_memcpy(&(pointer), &symbol_, sizeof(pointer));                                   \
     } while (0)
 
+static bool is_mapped(const void *p, size_t page) {
+    unsigned char there;
+    return mincore((void *)((uintptr_t)p & ~(uintptr_t)(page - 1)), 1, &there) == 0;
+}
+
 static bool is_libc_block(const void *p) {
     libc_info_t (*info)(void);
     LOOK_UP("mallinfo2", info);
@@ -31,18 +41,26 @@ static bool is_libc_block(const void *p) {
         return false;
     }
     libc_info_t now = info();
-    uintptr_t top = (uintptr_t)sbrk(0);
-    if ((uintptr_t)p < top && (uintptr_t)p >= top - now.arena) {
-        return now.arena != 0;
-    }
-    /* A mapped chunk starts two words behind a page's start and its size is whole pages. */
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    if (now.hblks == 0 || (uintptr_t)p % page != 16) {
+    if ((now.arena == 0 && now.hblks == 0) || !is_mapped(p, page) ||
+        !is_mapped((const size_t *)p - 1, page)) {
         return false;
     }
     size_t header = ((const size_t *)p)[-1];
-    return (header & 7) == IS_MAPPED && (header & ~(size_t)7) % page == 0 &&
-           (header & ~(size_t)7) <= now.hblkhd;
+    size_t chunk_bytes = header & ~(size_t)7;
+    if ((header & IS_MAPPED) != 0) {
+        return (header & 7) == IS_MAPPED && (uintptr_t)p % page == 16 && chunk_bytes % page == 0 &&
+               chunk_bytes <= now.hblkhd;
+    }
+    if (chunk_bytes < 32 || chunk_bytes % 16 != 0 || chunk_bytes > now.arena) {
+        return false;
+    }
+    if ((header & OTHER_ARENA) != 0) { /* its heap's head names its arena */
+        const void *heap = (const void *)((uintptr_t)p & ~(uintptr_t)(ARENA_HEAP_BYTES - 1));
+        return is_mapped(heap, page) && *(void *const *)heap != NULL;
+    }
+    uintptr_t top = (uintptr_t)sbrk(0);
+    return (uintptr_t)p < top && (uintptr_t)p >= top - now.arena;
 }
 
 bool hak_libc_free(void *p) {

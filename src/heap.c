@@ -43,10 +43,18 @@ static struct {
     _Atomic size_t orphan_count;        /* written under lock; a hint without it */
     size_t heap_count;                  /* guarded by lock */
     pthread_key_t key;                  /* const after init: its destructor tells of exits */
+    bool has_key;                       /* const after init */
     bool ready;                         /* guarded by lock */
 } registry;
 
 static void help(hak_heap_t *heap);
+
+static void push_ready(hak_heap_t *owner, hak_slab_t *slab) {
+    uint32_t slots = slab->slots; /* after the push the slab may be gone */
+    hak_add_relaxed(&owner->ready_count, slots);
+    hak_ready_push(&owner->ready, slab);
+    help(owner);
+}
 
 /* ---- Intervals ------------------------------------------------------------------------------ */
 
@@ -145,8 +153,7 @@ static void drain_ready_locked(hak_heap_t *heap) {
                 settle_slab_locked(heap, slab);
             }
         } else {
-            hak_ready_push(&owner->ready, slab);
-            help(owner);
+            push_ready(owner, slab);
         }
         slab = next;
     }
@@ -195,9 +202,7 @@ static void send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count
     if (HAK_UNLIKELY(owner == NULL)) { /* a slab at rest: these blocks were home already */
         bin_is_broken(head, slab->cls);
     }
-    hak_ready_push(&owner->ready, slab);
-    hak_add_relaxed(&owner->ready_count, 1);
-    help(owner);
+    push_ready(owner, slab);
 }
 
 /* ---- Drain ----------------------------------------------------------------------------------- */
@@ -248,7 +253,6 @@ static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
     size_t slot = SIZE_MAX; /* of the block before: neighbours share their slab */
     group_t *group = NULL;
     while (block != NULL) {
-        void *next = hak_block_next(block);
         if (hak_map_slot(block) != slot) {
             slot = hak_map_slot(block);
             group = find_group_locked(heap, groups, block, cls);
@@ -257,6 +261,7 @@ static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
         if (HAK_UNLIKELY(offset >= group->carved_size || offset * inverse >= inverse)) {
             bin_is_broken(block, cls);
         }
+        void *next = hak_block_next(block); /* only now is it known to be a block */
         hak_chain_push(&group->chain, block);
         block = next;
         count++;
@@ -311,10 +316,31 @@ static bool is_short_chain(const void *block) {
     return block == NULL;
 }
 
+/* A reserve that is taken back at once, interval after interval, would never be drained. So when
+ * the upper bounds have added up, blocks are counted, and those beyond two intervals go home. */
+static void cut_excess_locked(hak_heap_t *heap, unsigned cls) {
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    uint32_t keep = 2 * shelf->interval;
+    uint32_t count = 1;
+    void *last = hak_heap_bin(heap, cls)->head;
+    while (count < keep && hak_block_next(last) != NULL) {
+        last = hak_block_next(last);
+        count++;
+    }
+    void *excess = hak_block_next(last);
+    hak_block_set_next(last, NULL);
+    shelf->head_most = count;
+    if (excess != NULL) {
+        HAK_COUNT(drains);
+        HAK_COUNT_N(drained_blocks, send_home_locked(heap, cls, excess));
+    }
+}
+
 void hak_heap_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     if (is_short_chain(bin->head)) {
+        shelf->head_most = SHORT_CHAIN;
         bin->room = (int32_t)shelf->interval - 1;
         return;
     }
@@ -325,7 +351,13 @@ void hak_heap_interval_over(hak_heap_t *heap, unsigned cls) {
         }
         drain_reserve_locked(heap, cls);
     }
+    shelf->head_most += shelf->interval;
+    if (shelf->head_most > 4 * shelf->interval) {
+        cut_excess_locked(heap, cls);
+    }
     shelf->reserve = bin->head;
+    shelf->reserve_most = shelf->head_most;
+    shelf->head_most = 0;
     bin->head = NULL;
     bin->room = (int32_t)shelf->interval - 1;
     hak_unlock(&heap->lock);
@@ -456,6 +488,7 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
     hak_lock(&heap->lock);
     if (shelf->reserve != NULL) {
         bin->head = shelf->reserve;
+        shelf->head_most = shelf->reserve_most;
         shelf->reserve = NULL;
         widen_locked(heap, cls);
         HAK_COUNT(refills_reserve);
@@ -467,6 +500,7 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
         fill_locked(heap, cls, shelf->batch, &chain);
         shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, shelf->interval);
         bin->head = chain.head;
+        shelf->head_most = chain.count;
         HAK_COUNT(refills);
     }
     void *block = bin->head != NULL ? take_first(bin) : NULL;
@@ -496,7 +530,9 @@ static void thread_exits(void *heap_of_thread) {
 bool hak_heap_system_init(void) {
     hak_lock(&registry.lock);
     if (!registry.ready && hak_map_init()) {
-        registry.ready = pthread_key_create(&registry.key, thread_exits) == 0;
+        registry.ready = true;
+        /* Without a key (all in use) exits go unnoticed: memory is lost then, but none is denied. */
+        registry.has_key = pthread_key_create(&registry.key, thread_exits) == 0;
     }
     bool ready = registry.ready;
     hak_unlock(&registry.lock);
@@ -557,7 +593,9 @@ hak_heap_t *hak_heap_get(void) {
     hak_unlock(&heap->lock);
     hak_tls_heap = heap;
     /* May allocate (more than 32 keys in the process): the heap is in place already. */
-    pthread_setspecific(registry.key, heap);
+    if (registry.has_key) {
+        pthread_setspecific(registry.key, heap);
+    }
     return heap;
 }
 
@@ -582,7 +620,9 @@ void *hak_heap_alloc_late(unsigned cls) {
 
 void hak_heap_free_late(void *block, unsigned cls) {
     hak_block_set_stamp(block);
+    hak_lock(&registry.lock); /* keeps a fork from falling between the push and the ready list */
     send_remote(hak_slab_of(block, cls), block, block, 1);
+    hak_unlock(&registry.lock);
 }
 
 /* ---- All heaps ------------------------------------------------------------------------------- */
@@ -614,7 +654,8 @@ static bool chain_holds(const void *block, const void *link, unsigned cls) {
         if (link == block) {
             return true;
         }
-        if (hak_map_tag(link) != hak_tag_of_class(cls) || (uintptr_t)link % HAK_ALIGNMENT != 0) {
+        if (hak_map_tag(link) != hak_tag_of_class(cls) || (uintptr_t)link % HAK_ALIGNMENT != 0 ||
+            !hak_block_is_stamped(link)) {
             return false;
         }
         link = *(void *const volatile *)link;
@@ -668,10 +709,10 @@ void hak_heap_unlock_all(void) {
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
         hak_unlock(&heap->lock);
     }
-    hak_unlock(&registry.lock);
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
         help(heap);
     }
+    hak_unlock(&registry.lock);
 }
 
 /* No heap was in a slow path when the fork happened (its lock was taken), and a hit path is a
@@ -687,6 +728,7 @@ void hak_heap_after_fork_in_child(void) {
         heap->stale_bins = true;
         hak_store_seq(&heap->state, HAK_HEAP_ORPHAN);
         list_orphan(heap, true);
+        help(heap); /* its thread will not look at its ready list any more */
     }
 }
 

@@ -36,6 +36,8 @@ typedef struct {
 
 typedef struct {
     void *reserve;       /* heap.lock */
+    uint32_t head_most;  /* thread: blocks in the bin's head, at most, when its interval began */
+    uint32_t reserve_most; /* heap.lock: blocks in reserve, at most */
     hak_slab_t *slabs;   /* heap.lock: the slabs with room, the one to use next in front */
     uint32_t interval;   /* written by the thread under heap.lock */
     uint32_t batch;      /* heap.lock: blocks that the next refill wants */
@@ -50,7 +52,7 @@ typedef struct hak_heap {
     hak_lock_t lock;
     _Atomic uint32_t state;                      /* atomic: see hak_heap_help() */
     hak_slab_t *_Atomic ready;                   /* atomic: see remote_queue.h */
-    _Atomic uint32_t ready_count;                /* atomic, a hint: slabs pushed since emptied */
+    _Atomic uint32_t ready_count;                /* atomic, a hint: slots pushed since emptied */
     bool stale_bins;                             /* heap.lock: its thread was lost in a fork */
     bool listed;                                 /* registry.lock: is in the list of orphans */
     size_t grown_bytes;                          /* heap.lock: by how much all intervals grew */

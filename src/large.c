@@ -213,9 +213,9 @@ static bool cut_run(hak_run_t *run, size_t pages) {
     }
     rest->start = border;
     rest->pages = run->pages - pages;
-    /* Nobody knows where in the run the dirty pages are: the first part gets as many as fit. */
+    /* Nobody knows where in the run the dirty pages are: each part may have them all. */
     size_t dirty_here = hak_min(run->dirty_pages, pages);
-    rest->dirty_pages = hak_min(run->dirty_pages - dirty_here, rest->pages);
+    rest->dirty_pages = hak_min(run->dirty_pages, rest->pages);
     rest->zero = run->zero;
     rest->purged = run->purged;
     rest->since_ms = run->since_ms;
@@ -403,6 +403,7 @@ static void make_live(hak_run_t *run, uint32_t now_ms) {
         run->purged = false;
     }
     run->live = true;
+    run->dirty_pages = 0;
     set_entries(run);
     large.retain.live_bytes += run_bytes(run);
     large.live_blocks++;

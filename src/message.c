@@ -150,8 +150,13 @@ void hak_message_warn(const char *format, ...) {
     va_end(args);
 }
 
+void (*hak_message_on_fatal)(void);
+
 void hak_message_fatal(const char *format, ...) {
     va_list args;
+    if (hak_message_on_fatal != NULL) {
+        hak_message_on_fatal();
+    }
     va_start(args, format);
     write_line("hakmem: ", format, args);
     va_end(args);

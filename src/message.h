@@ -26,6 +26,8 @@ void hak_text_add_va(hak_text_t *out, const char *format, va_list args);
 void hak_message_trace(const char *format, ...) HAK_PRINTF(1, 2);
 /* "hakmem: warning: ..."; after 16 of them the rest is not printed. */
 void hak_message_warn(const char *format, ...) HAK_PRINTF(1, 2);
+/* Called before SIGABRT, whose handler may allocate: lets it, whatever the reporter holds. */
+extern void (*hak_message_on_fatal)(void);
 /* "hakmem: ...", then SIGABRT. */
 HAK_COLD HAK_NORETURN void hak_message_fatal(const char *format, ...) HAK_PRINTF(1, 2);
 

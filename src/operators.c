@@ -70,6 +70,20 @@ static HAK_COLD void *new_miss(size_t size) {
     return block;
 }
 
+static HAK_COLD void *runtime_nothrow(size_t size) {
+    void *(*next)(size_t, NOTHROW);
+    void *symbol = dlsym(RTLD_NEXT, "_ZnwmRKSt9nothrow_t");
+    __builtin_memcpy(&next, &symbol, sizeof next);
+    return next != NULL ? next(size, NULL) : NULL;
+}
+
+static HAK_COLD void *runtime_aligned_nothrow(size_t size, size_t align) {
+    void *(*next)(size_t, size_t, NOTHROW);
+    void *symbol = dlsym(RTLD_NEXT, "_ZnwmSt11align_val_tRKSt9nothrow_t");
+    __builtin_memcpy(&next, &symbol, sizeof next);
+    return next != NULL ? next(size, align, NULL) : NULL;
+}
+
 /* A handler may throw, and a nothrow form must then return NULL; C cannot catch. So where there is
  * a handler, the C++ runtime's own nothrow form takes over: it calls operator new and catches. */
 static HAK_COLD void *new_nothrow_miss(size_t size) {
@@ -77,10 +91,7 @@ static HAK_COLD void *new_nothrow_miss(size_t size) {
     if (block != NULL || current_handler() == NULL) {
         return block;
     }
-    void *(*next)(size_t, NOTHROW);
-    void *symbol = dlsym(RTLD_NEXT, "_ZnwmRKSt9nothrow_t");
-    __builtin_memcpy(&next, &symbol, sizeof next);
-    return next != NULL ? next(size, NULL) : NULL;
+    return runtime_nothrow(size);
 }
 
 static void *new_aligned_nothrow(size_t size, size_t align) {
@@ -88,10 +99,7 @@ static void *new_aligned_nothrow(size_t size, size_t align) {
     if (block != NULL || current_handler() == NULL) {
         return block;
     }
-    void *(*next)(size_t, size_t, NOTHROW);
-    void *symbol = dlsym(RTLD_NEXT, "_ZnwmSt11align_val_tRKSt9nothrow_t");
-    __builtin_memcpy(&next, &symbol, sizeof next);
-    return next != NULL ? next(size, align, NULL) : NULL;
+    return runtime_aligned_nothrow(size, align);
 }
 
 static void *new_aligned(size_t size, size_t align) {
@@ -102,55 +110,94 @@ static void *new_aligned(size_t size, size_t align) {
     return block;
 }
 
-#define NEW(name)                                                                                  \
-    HAK_EXPORT void *name(size_t size);                                                            \
-    HAK_EXPORT void *name(size_t size) {                                                           \
-        return hak_alloc_fast(size, new_miss);                                                     \
-    }
+/* A program may replace some of these operators; the standard says which of the others then follow
+ * suit. As in every C++ runtime, only the base forms allocate and free; the rest call them through
+ * the symbols that a program can replace. */
+typedef void *(*new_t)(size_t);
+typedef void *(*new_aligned_t)(size_t, size_t);
+
+HAK_EXPORT void *_Znwm(size_t size);
+HAK_EXPORT void *_Znwm(size_t size) {
+    return hak_alloc_fast(size, new_miss);
+}
+
+HAK_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t align);
+HAK_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t align) {
+    return new_aligned(size, align);
+}
+
+HAK_EXPORT void *_Znam(size_t size);
+HAK_EXPORT void *_Znam(size_t size) {
+    return _Znwm(size);
+}
+
+HAK_EXPORT void *_ZnamSt11align_val_t(size_t size, size_t align);
+HAK_EXPORT void *_ZnamSt11align_val_t(size_t size, size_t align) {
+    return _ZnwmSt11align_val_t(size, align);
+}
+
+/* This library's own base forms, whatever the program has put in their place. */
+extern HAK_HIDDEN void *hak_own_new(size_t size) __attribute__((alias("_Znwm")));
+extern HAK_HIDDEN void *hak_own_new_aligned(size_t size, size_t align)
+    __attribute__((alias("_ZnwmSt11align_val_t")));
+
+/* A nothrow form calls the base form and turns an exception into NULL. With hakmem's base form no
+ * exception need arise; with the program's, the C++ runtime's nothrow form does the catching. */
 #define NEW_NOTHROW(name)                                                                          \
     HAK_EXPORT void *name(size_t size, NOTHROW);                                                   \
     HAK_EXPORT void *name(size_t size, NOTHROW) {                                                  \
         (void)nothrow;                                                                             \
+        if (HAK_UNLIKELY((new_t)_Znwm != (new_t)hak_own_new)) {                                    \
+            return runtime_nothrow(size);                                                          \
+        }                                                                                          \
         return hak_alloc_fast(size, new_nothrow_miss);                                             \
-    }
-#define NEW_ALIGNED(name)                                                                          \
-    HAK_EXPORT void *name(size_t size, size_t align);                                              \
-    HAK_EXPORT void *name(size_t size, size_t align) {                                             \
-        return new_aligned(size, align);                                                           \
     }
 #define NEW_ALIGNED_NOTHROW(name)                                                                  \
     HAK_EXPORT void *name(size_t size, size_t align, NOTHROW);                                     \
     HAK_EXPORT void *name(size_t size, size_t align, NOTHROW) {                                    \
         (void)nothrow;                                                                             \
+        if (HAK_UNLIKELY((new_aligned_t)_ZnwmSt11align_val_t !=                                    \
+                         (new_aligned_t)hak_own_new_aligned)) {                                    \
+            return runtime_aligned_nothrow(size, align);                                           \
+        }                                                                                          \
         return new_aligned_nothrow(size, align);                                                   \
     }
 
-NEW(_Znwm)
-NEW(_Znam)
 NEW_NOTHROW(_ZnwmRKSt9nothrow_t)
 NEW_NOTHROW(_ZnamRKSt9nothrow_t)
-NEW_ALIGNED(_ZnwmSt11align_val_t)
-NEW_ALIGNED(_ZnamSt11align_val_t)
 NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
 NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 
+HAK_EXPORT void _ZdlPv(void *p);
+HAK_EXPORT void _ZdlPv(void *p) {
+    hak_free_fast(p);
+}
+
+HAK_EXPORT void _ZdlPvSt11align_val_t(void *p, size_t align);
+HAK_EXPORT void _ZdlPvSt11align_val_t(void *p, size_t align) {
+    (void)align;
+    hak_free_fast(p);
+}
+
 /* What follows p is a promise of the caller's; the checks of free() need none of it. */
-#define DELETE(name, parameters)                                                                   \
+#define DELETE(name, parameters, call)                                                             \
     HAK_EXPORT void name parameters;                                                               \
     HAK_EXPORT void name parameters {                                                              \
-        hak_free_fast(p);                                                                          \
+        call;                                                                                      \
     }
 #pragma GCC diagnostic ignored "-Wunused-parameter"
+#define PLAIN _ZdlPv(p)
+#define ALIGNED _ZdlPvSt11align_val_t(p, align)
 
-DELETE(_ZdlPv, (void *p))
-DELETE(_ZdaPv, (void *p))
-DELETE(_ZdlPvRKSt9nothrow_t, (void *p, NOTHROW))
-DELETE(_ZdaPvRKSt9nothrow_t, (void *p, NOTHROW))
-DELETE(_ZdlPvm, (void *p, size_t size))
-DELETE(_ZdaPvm, (void *p, size_t size))
-DELETE(_ZdlPvSt11align_val_t, (void *p, size_t align))
-DELETE(_ZdaPvSt11align_val_t, (void *p, size_t align))
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, NOTHROW))
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, NOTHROW))
-DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size, size_t align))
-DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size, size_t align))
+DELETE(_ZdaPv, (void *p), PLAIN)
+DELETE(_ZdlPvRKSt9nothrow_t, (void *p, NOTHROW), PLAIN)
+DELETE(_ZdaPvRKSt9nothrow_t, (void *p, NOTHROW), _ZdaPv(p))
+DELETE(_ZdlPvm, (void *p, size_t size), PLAIN)
+DELETE(_ZdaPvm, (void *p, size_t size), _ZdaPv(p))
+DELETE(_ZdaPvSt11align_val_t, (void *p, size_t align), ALIGNED)
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, NOTHROW), ALIGNED)
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, NOTHROW),
+       _ZdaPvSt11align_val_t(p, align))
+DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size, size_t align), ALIGNED)
+DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size, size_t align),
+       _ZdaPvSt11align_val_t(p, align))

@@ -27,7 +27,7 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
-#define ERR_NOMEM 12
+#define ERR_EXIST 17
 #define ERR_INTR 4
 
 #if defined(__x86_64__)
@@ -71,7 +71,7 @@ static bool is_error(long result) {
 
 static long map_memory(void *addr, size_t bytes, int flags) {
     return call6(SYS_mmap, (long)addr, (long)bytes, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+                 MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 }
 
 static bool os_unmap(void *addr, size_t bytes) {
@@ -83,8 +83,8 @@ static hak_map_result_t os_map_at(void *addr, size_t bytes) {
     if (got == (long)addr) {
         return HAK_MAP_OK;
     }
-    if (got == -ERR_NOMEM) {
-        return HAK_MAP_NO_MEMORY;
+    if (is_error(got) && got != -ERR_EXIST) {
+        return HAK_MAP_NO_MEMORY; /* also a limit on locked memory, or a filter on system calls */
     }
     if (!is_error(got)) { /* before Linux 4.17 the flag is only a hint */
         os_unmap((void *)got, bytes);
@@ -93,7 +93,8 @@ static hak_map_result_t os_map_at(void *addr, size_t bytes) {
 }
 
 static void *os_map(size_t bytes) {
-    long got = map_memory(NULL, bytes, 0);
+    /* Metadata: mostly never touched, so it must not count against what the system promises. */
+    long got = map_memory(NULL, bytes, MAP_NORESERVE);
     return is_error(got) ? NULL : (void *)got;
 }
 
@@ -106,7 +107,14 @@ static bool os_purge(void *addr, size_t bytes) {
 static bool os_move(void *from, void *to, size_t bytes) {
     long got = call6(SYS_mremap, (long)from, (long)bytes, (long)bytes,
                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
-    return !is_error(got);
+    if (is_error(got)) {
+        /* Some kernels drop the target before they find out that they cannot move. It held
+         * nothing yet, so map it anew; where even that fails, a hole is left, and the caller's
+         * copy into it ends the program: nothing is lost silently. */
+        (void)map_memory(to, bytes, MAP_FIXED);
+        return false;
+    }
+    return true;
 }
 
 static void os_huge_pages(void *addr, size_t bytes, hak_huge_t wish) {

@@ -154,7 +154,7 @@ static hak_superslab_t *take_record(void) {
     return ss;
 }
 
-static void want_no_huge_pages(hak_superslab_t *ss) {
+static void advise_huge_pages(hak_superslab_t *ss) {
     if (hak_options.thp == 1) {
         hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_PLEASE);
     } else if (hak_map.huge_by_default) {
@@ -181,8 +181,7 @@ static hak_superslab_t *map_superslab(void) {
     }
     ss->active = ss->empty = 0;
     ss->mapped = true;
-    ss->huge = false;
-    want_no_huge_pages(ss);
+    advise_huge_pages(ss);
     hak_map_set_tags(ss->base, HAK_SLOTS, HAK_TAG_UNUSED);
     hak_map_set_record(ss->base, ss);
     pool.superslabs_now++;
@@ -403,7 +402,7 @@ static void lru_evict(uint32_t now_ms) {
         return;
     }
     HAK_COUNT(purge_calls);
-    (void)hak_os.purge(base, HAK_SUPERSLAB_BYTES);
+    (void)hak_os.purge(base, HAK_SUPERSLAB_BYTES); /* its tags stay RETURNED, which is true */
     lru_enter(ss, now_ms);
 }
 
@@ -424,7 +423,7 @@ static bool give_back_oldest(uint32_t now_ms) {
 static void keep_within_bounds(uint32_t now_ms) {
     while (hak_retain_excess(&pool.retain, now_ms) != 0 && give_back_oldest(now_ms)) {
     }
-    while (pool.lru_count > hak_options.lru_max) {
+    while (pool.lru_count > hak_max(hak_options.lru_max, hak_options.prewarm)) {
         size_t before = pool.lru_count;
         lru_evict(now_ms);
         if (pool.lru_count >= before) {
@@ -492,7 +491,7 @@ static hak_slab_t *acquire_stage1(unsigned cls) {
     return activate(ss, slab->index, cls);
 }
 
-static hak_slab_t *acquire_stage2(unsigned cls, uint32_t now_ms) {
+static hak_slab_t *acquire_stage2(unsigned cls, int tries_max, uint32_t now_ms) {
     unsigned count = hak_class_info[cls].slots;
     int tries = 0;
     for (uint32_t bits = pool.bucket_bits; bits != 0;) {
@@ -510,7 +509,7 @@ static hak_slab_t *acquire_stage2(unsigned cls, uint32_t now_ms) {
                 }
                 return take_slots(ss, first, cls, now_ms);
             }
-            if (++tries == RUN_TRIES) {
+            if (++tries == tries_max) {
                 return NULL;
             }
         }
@@ -545,10 +544,13 @@ hak_slab_t *hak_pool_acquire(unsigned cls) {
     uint32_t now_ms = hak_os.now_ms();
     hak_slab_t *slab = acquire_stage1(cls);
     if (slab == NULL) {
-        slab = acquire_stage2(cls, now_ms);
+        slab = acquire_stage2(cls, RUN_TRIES, now_ms);
     }
     if (slab == NULL) {
         slab = acquire_stage3(cls, now_ms);
+    }
+    if (slab == NULL) { /* no memory: now the search may take as long as it takes */
+        slab = acquire_stage2(cls, INT32_MAX, now_ms);
     }
     hak_unlock(&pool.lock);
     return slab;

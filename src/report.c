@@ -14,7 +14,7 @@
 #include "pool.h"
 #include "stats.h"
 
-#define TEXT_BYTES 8192
+#define TEXT_BYTES 16384
 
 static int exit_fd = 2; /* const after the library's constructor */
 

@@ -14,6 +14,7 @@
 #ifndef HAK_RETAIN_H
 #define HAK_RETAIN_H
 
+#include "config.h"
 #include "options.h"
 
 typedef struct {
@@ -49,7 +50,8 @@ HAK_INLINE void hak_retain_wanted_back(hak_retain_t *r, size_t bytes, uint32_t p
     if (hak_retain_is_older(purged_ms, now_ms)) {
         return;
     }
-    size_t limit = r->live_bytes / 4 + ((size_t)hak_options.retain << 20);
+    size_t pulse = hak_min(bytes, HAK_PULSE_MAX_BYTES); /* a loop of one large malloc and free */
+    size_t limit = hak_max(r->live_bytes / 4, pulse) + ((size_t)hak_options.retain << 20);
     r->boost_bytes = hak_min(r->boost_bytes + bytes, limit);
     r->boost_ms = now_ms;
 }

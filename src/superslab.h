@@ -60,7 +60,6 @@ typedef struct hak_superslab {
     uint32_t since_ms;                 /* pool: when it entered the LRU */
     bool in_lru;                       /* pool */
     bool mapped;                       /* pool */
-    bool huge;                         /* pool: huge pages were asked for */
     hak_slab_t slabs[HAK_SLOTS];
 } hak_superslab_t;
 
