@@ -228,7 +228,6 @@ bool hak_map_release(void *start, size_t bytes) {
         }
         mark_units(unit, units, false);
         hak_map.mapped_bytes -= bytes;
-        HAK_COUNT_N(purged_kib, bytes >> 10);
         for (int area = HAK_AREA_SUPERSLAB; area <= HAK_AREA_LARGE; area++) {
             size_t base = area == HAK_AREA_SUPERSLAB ? hak_map.first_unit
                                                      : hak_map.first_unit + hak_map.unit_count / 8;

@@ -49,10 +49,10 @@ static void fork_in_child(void) {
     if (_IO_list_resetlock != NULL) {
         _IO_list_resetlock();
     }
-    hak_heap_after_fork_in_child();
-    hak_large_reset_lock();
-    hak_lock_reset(&hak_map.lock);
     hak_lock_reset(&start_lock);
+    hak_lock_reset(&hak_map.lock);
+    hak_large_reset_lock();
+    hak_heap_after_fork_in_child(); /* last: it uses the locks above */
     HAK_COUNT(forks);
 }
 

@@ -339,12 +339,13 @@ static void cut_excess_locked(hak_heap_t *heap, unsigned cls) {
 void hak_heap_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
-    if (is_short_chain(bin->head)) {
+    hak_lock(&heap->lock);
+    if (shelf->reserve == NULL && is_short_chain(bin->head)) {
         shelf->head_most = SHORT_CHAIN;
         bin->room = (int32_t)shelf->interval - 1;
+        hak_unlock(&heap->lock);
         return;
     }
-    hak_lock(&heap->lock);
     if (shelf->reserve != NULL) {
         if (++shelf->drains % DRAINS_TO_SHRINK == 0 && shelf->interval > interval_start(cls)) {
             set_interval_locked(heap, cls, shelf->interval / 2);
@@ -728,7 +729,10 @@ void hak_heap_after_fork_in_child(void) {
         heap->stale_bins = true;
         hak_store_seq(&heap->state, HAK_HEAP_ORPHAN);
         list_orphan(heap, true);
-        help(heap); /* its thread will not look at its ready list any more */
+    }
+    /* Lost threads will not look at their ready lists any more. Every lock is free by now. */
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        help(heap);
     }
 }
 

@@ -249,7 +249,6 @@ static void detach_entries(uintptr_t from, uintptr_t to) {
 
 static void purge_and_list(hak_run_t *run, uint32_t now_ms) {
     HAK_COUNT(purge_calls);
-    HAK_COUNT_N(purged_kib, (run->dirty_pages << large.page_shift) >> 10);
     run->zero = hak_os.purge((void *)run->start, run_bytes(run));
     if (!run->zero) {
         HAK_COUNT(purge_failures);
@@ -298,10 +297,14 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
 static void give_back(hak_run_t *run, uint32_t now_ms) {
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
     uintptr_t to = hak_round_down(run_end(run), HAK_SUPERSLAB_BYTES);
+    size_t dirty_kib = (run->dirty_pages << large.page_shift) >> 10;
     unlist_free(run);
-    if (from >= to || !unmap_middle(run, from, to, now_ms)) {
-        purge_and_list(run, now_ms);
+    if (from < to && unmap_middle(run, from, to, now_ms)) {
+        HAK_COUNT_N(purged_kib, dirty_kib);
+        return;
     }
+    purge_and_list(run, now_ms);
+    HAK_COUNT_N(purged_kib, run->zero ? dirty_kib : 0);
 }
 
 static void keep_within_bounds(uint32_t now_ms) {

@@ -383,10 +383,10 @@ static void forget_dirt(hak_superslab_t *ss) {
 
 /* Unmaps the SuperSlab that has been empty for longest. Where the system will not unmap (it may
  * need one mapping more than it allows), its memory is purged and the addresses are kept. */
-static void lru_evict(uint32_t now_ms) {
-    hak_superslab_t *ss = pool.lru_oldest;
+static void lru_evict(hak_superslab_t *ss, uint32_t now_ms) {
     char *base = ss->base;
     lru_remove(ss);
+    HAK_COUNT_N(purged_kib, superslab_dirty_bytes(ss) >> 10);
     forget_dirt(ss);
     if (hak_options.ss_lru_debug) {
         hak_message_trace("[SP_LRU_EVICT] ss=%p count=%zu", (void *)base, pool.lru_count);
@@ -408,9 +408,19 @@ static void lru_evict(uint32_t now_ms) {
 
 /* ---- Giving back --------------------------------------------------------------------------- */
 
+/* Clean ones (mapped ahead, or kept by a system that would not unmap) give nothing back. */
+static hak_superslab_t *oldest_dirty_superslab(void) {
+    hak_superslab_t *ss = pool.lru_oldest;
+    while (ss != NULL && superslab_dirty_bytes(ss) == 0) {
+        ss = ss->prev;
+    }
+    return ss;
+}
+
 static bool give_back_oldest(uint32_t now_ms) {
-    if (pool.lru_oldest != NULL && superslab_dirty_bytes(pool.lru_oldest) != 0) {
-        lru_evict(now_ms);
+    hak_superslab_t *ss = oldest_dirty_superslab();
+    if (ss != NULL) {
+        lru_evict(ss, now_ms);
         return true;
     }
     if (pool.oldest != NULL) {
@@ -425,7 +435,7 @@ static void keep_within_bounds(uint32_t now_ms) {
     }
     while (pool.lru_count > hak_max(hak_options.lru_max, hak_options.prewarm)) {
         size_t before = pool.lru_count;
-        lru_evict(now_ms);
+        lru_evict(pool.lru_oldest, now_ms);
         if (pool.lru_count >= before) {
             break; /* the system does not take it back */
         }
@@ -436,9 +446,9 @@ static void keep_within_bounds(uint32_t now_ms) {
         }
         purge_empty(pool.oldest, now_ms);
     }
-    if (pool.lru_oldest != NULL && superslab_dirty_bytes(pool.lru_oldest) != 0 &&
-        hak_retain_is_older(pool.lru_oldest->since_ms, now_ms)) {
-        lru_evict(now_ms);
+    hak_superslab_t *ss = oldest_dirty_superslab();
+    if (ss != NULL && hak_retain_is_older(ss->since_ms, now_ms)) {
+        lru_evict(ss, now_ms);
     }
 }
 
@@ -597,7 +607,7 @@ bool hak_pool_trim(void) {
     uint32_t now_ms = hak_os.now_ms();
     size_t before = pool.retain.retained_bytes + pool.lru_count * HAK_SUPERSLAB_BYTES;
     for (size_t left = pool.lru_count; left > 0; left--) {
-        lru_evict(now_ms);
+        lru_evict(pool.lru_oldest, now_ms);
     }
     while (pool.oldest != NULL) {
         purge_empty(pool.oldest, now_ms);

@@ -127,14 +127,14 @@ UNIT_CHILD(heap_interval_over_sends_the_idle_reserve_home) {
     hak_heap_trim();
     hak_slab_t *slab = slab_of(blocks[0]);
     unsigned home = slab->free_count;
-    release(blocks, 5);
+    release(blocks, 6);
     hak_heap_interval_over(hak_tls_heap, hak_class_of(1024));
-    release(blocks + 5, 4);
+    release(blocks + 6, 7);
     CHECK(slab->free_count == home);
-    hak_heap_interval_over(hak_tls_heap, hak_class_of(1024)); /* the first five lay idle */
-    CHECK(slab->free_count == home + 5);
-    CHECK(own_blocks() == 4 && own_bin(1024)->head == NULL);
-    CHECK(hak_counters.drained_blocks == home + 5);
+    hak_heap_interval_over(hak_tls_heap, hak_class_of(1024)); /* the first six lay idle */
+    CHECK(slab->free_count == home + 6);
+    CHECK(own_blocks() == 7 && own_bin(1024)->head == NULL);
+    CHECK(hak_counters.drained_blocks == home + 6);
 }
 
 UNIT_CHILD(heap_free_of_many_keeps_at_most_two_intervals) {
@@ -173,25 +173,34 @@ UNIT_CHILD(heap_interval_of_a_pulse_follows_and_shrinks_again) {
     CHECK(own_shelf(64)->interval < wide);
 }
 
+UNIT_CHILD(heap_interval_over_leaves_a_short_bin_alone) {
+    void *blocks[8];
+    allocate(blocks, 8, BIG);
+    release(blocks, 4);
+    void *head = own_bin(BIG)->head;
+    hak_heap_interval_over(hak_tls_heap, hak_class_of(BIG));
+    CHECK(own_bin(BIG)->head == head && own_shelf(BIG)->reserve == NULL);
+    CHECK(own_bin(BIG)->room > 0);
+}
+
 UNIT_CHILD(heap_block_is_free_finds_it_in_every_place) {
     unsigned cls = hak_class_of(BIG);
     void *blocks[8];
     allocate(blocks, 8, BIG);
     hak_slab_t *slab = slab_of(blocks[0]);
     CHECK(!hak_heap_block_is_free(blocks[0], cls));
-    hak_free(blocks[0]);
-    CHECK(own_bin(BIG)->head == blocks[0]);
-    CHECK(hak_heap_block_is_free(blocks[0], cls));
+    release(blocks, 5);
+    CHECK(hak_heap_block_is_free(blocks[0], cls)); /* the last of five in the bin */
     hak_heap_interval_over(hak_tls_heap, cls);
-    CHECK(own_shelf(BIG)->reserve == blocks[0]);
+    CHECK(own_bin(BIG)->head == NULL && own_shelf(BIG)->reserve == blocks[4]);
     CHECK(hak_heap_block_is_free(blocks[0], cls));
     hak_heap_trim();
-    CHECK(slab->free == blocks[0]);
+    CHECK(slab->free_count == 5);
     CHECK(hak_heap_block_is_free(blocks[0], cls));
-    in_thread(thread_frees, &(work_t){&blocks[1], 1, 0});
-    CHECK(slab->remote == (uintptr_t)blocks[1]);
-    CHECK(hak_heap_block_is_free(blocks[1], cls));
-    CHECK(!hak_heap_block_is_free(blocks[2], cls));
+    in_thread(thread_frees, &(work_t){&blocks[5], 1, 0});
+    CHECK(slab->remote == (uintptr_t)blocks[5]);
+    CHECK(hak_heap_block_is_free(blocks[5], cls));
+    CHECK(!hak_heap_block_is_free(blocks[6], cls));
 }
 
 UNIT_CHILD(heap_own_bins_counts_head_and_reserve) {
@@ -210,11 +219,13 @@ UNIT_CHILD(heap_own_bins_counts_head_and_reserve) {
 UNIT_CHILD(heap_refill_takes_the_reserve_back_first) {
     void *blocks[8];
     allocate(blocks, 8, BIG);
-    release(blocks, 2);
+    hak_heap_trim();
+    release(blocks, 6); /* more than a short chain */
     hak_heap_interval_over(hak_tls_heap, hak_class_of(BIG));
     uint64_t refills = hak_counters.refills;
-    CHECK(hak_malloc(BIG) == blocks[1]);
-    CHECK(hak_malloc(BIG) == blocks[0]);
+    for (size_t i = 6; i-- > 0;) {
+        CHECK(hak_malloc(BIG) == blocks[i]);
+    }
     CHECK(hak_counters.refills == refills);
     CHECK(hak_counters.refills_reserve == 1);
 }
@@ -234,6 +245,7 @@ int main(void) {
         cmocka_unit_test(heap_free_of_many_keeps_at_most_two_intervals),
         cmocka_unit_test(heap_all_classes_together_stay_within_the_heaps_bound),
         cmocka_unit_test(heap_interval_of_a_pulse_follows_and_shrinks_again),
+        cmocka_unit_test(heap_interval_over_leaves_a_short_bin_alone),
         cmocka_unit_test(heap_block_is_free_finds_it_in_every_place),
         cmocka_unit_test(heap_own_bins_counts_head_and_reserve),
         cmocka_unit_test(heap_refill_takes_the_reserve_back_first),

@@ -215,8 +215,7 @@ UNIT_CHILD(heap_fork_child_finds_locks_free_and_orphans) {
         check_forked_child();
         _exit(0);
     }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(unit_wait(child, 20) == 0);
     CHECK(orphan_count() == 0); /* the parent saw nothing of it */
     pthread_barrier_wait(&leave);
     for (int t = 0; t < PARKED; t++) {
@@ -224,6 +223,40 @@ UNIT_CHILD(heap_fork_child_finds_locks_free_and_orphans) {
     }
     CHECK(orphan_count() == PARKED);
     hak_free(own);
+}
+
+static void *park_with_full_slab(void *argument) {
+    allocate(argument, 8, BIG);
+    CHECK(own_blocks() == 0);
+    pthread_barrier_wait(&parked);
+    pthread_barrier_wait(&leave);
+    return NULL;
+}
+
+/* What was freed remotely before the fork must find its way to the pool in the child, and from there,
+ * where the pool keeps nothing, to the system: all locks must be free by then. */
+UNIT_CHILD(heap_fork_child_returns_what_lost_threads_had_ready) {
+    pthread_t thread;
+    pthread_barrier_init(&parked, NULL, 2);
+    pthread_barrier_init(&leave, NULL, 2);
+    (void)hak_heap_get();
+    CHECK(pthread_create(&thread, NULL, park_with_full_slab, parked_blocks[0]) == 0);
+    pthread_barrier_wait(&parked);
+    in_thread(thread_frees, &(work_t){parked_blocks[0], 8, 0});
+    CHECK(slots_active() == 1); /* on the ready list of its owner */
+    hak_options.lru_max = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        hak_heap_trim();
+        CHECK(live_blocks() == 0);
+        CHECK(slots_active() == 0);
+        CHECK(figures().stats.superslabs_now == 0);
+        CHECK(hak_malloc(10) != NULL);
+        _exit(0);
+    }
+    CHECK(unit_wait(child, 10) == 0); /* SIGKILL: it hung */
+    pthread_barrier_wait(&leave);
+    pthread_join(thread, NULL);
 }
 
 UNIT_CHILD(heap_fork_after_a_thread_ended_keeps_one_orphan) {
@@ -240,8 +273,7 @@ UNIT_CHILD(heap_fork_after_a_thread_ended_keeps_one_orphan) {
         in_thread(nothing, NULL);
         _exit(0);
     }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(unit_wait(child, 20) == 0);
 }
 
 static _Atomic bool stop;
@@ -269,7 +301,6 @@ UNIT_CHILD(heap_fork_while_threads_hammer_never_hangs) {
     for (int i = 0; i < 300; i++) {
         pid_t child = fork();
         if (child == 0) {
-            alarm(20);
             void *blocks[50];
             allocate(blocks, 50, 100 + (size_t)i * 10);
             in_thread(thread_frees, &(work_t){blocks, 50, 0});
@@ -277,8 +308,7 @@ UNIT_CHILD(heap_fork_while_threads_hammer_never_hangs) {
             CHECK(hak_pool_is_valid());
             _exit(0);
         }
-        int status;
-        CHECK(waitpid(child, &status, 0) == child && status == 0);
+        CHECK(unit_wait(child, 20) == 0);
     }
     hak_store_relaxed(&stop, true);
     for (int t = 0; t < 4; t++) {
@@ -300,6 +330,7 @@ int main(void) {
         cmocka_unit_test(heap_block_is_free_finds_it_in_another_threads_bin),
         cmocka_unit_test(heap_late_calls_after_exit_work_and_leave_nothing),
         cmocka_unit_test(heap_fork_child_finds_locks_free_and_orphans),
+        cmocka_unit_test(heap_fork_child_returns_what_lost_threads_had_ready),
         cmocka_unit_test(heap_fork_after_a_thread_ended_keeps_one_orphan),
         cmocka_unit_test(heap_fork_while_threads_hammer_never_hangs),
     };

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* For children and threads, where CMocka's assertions cannot jump back. */
@@ -46,7 +48,39 @@ static inline size_t unit_below(uint64_t *state, size_t below) {
     return (size_t)(unit_random(state) >> 16) % below;
 }
 
-/* Runs f(argument) in a child, gathers what it writes to stderr; returns the wait status. */
+/* Waits for a child, and kills it when it takes longer: a fork handler that hangs does so before
+ * the child could set an alarm. Returns the wait status, SIGKILL's if it hung. */
+static inline int unit_wait(pid_t child, unsigned seconds) {
+    int status = 0;
+    for (unsigned steps = 0; steps < seconds * 1000; steps++) {
+        if (waitpid(child, &status, WNOHANG) == child) {
+            return status;
+        }
+        usleep(1000);
+    }
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return status;
+}
+
+/* Reads until nobody has the other end any more, or for so many seconds; false when time ran out. */
+static inline bool unit_read(int fd, char *text, size_t capacity, int seconds) {
+    size_t used = 0;
+    ssize_t got = 1;
+    time_t end = time(NULL) + seconds;
+    while (got > 0 && used + 1 < capacity && time(NULL) <= end) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        if (poll(&ready, 1, 1000) > 0) {
+            got = read(fd, text + used, capacity - 1 - used);
+            used += got > 0 ? (size_t)got : 0;
+        }
+    }
+    text[used] = '\0';
+    return time(NULL) <= end;
+}
+
+/* Runs f(argument) in a child, gathers what it writes to stderr; returns the wait status. What the
+ * child has forked ends with it at the latest. */
 static inline int unit_child(void (*f)(void *), void *argument, char *text, size_t capacity) {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -56,20 +90,20 @@ static inline int unit_child(void (*f)(void *), void *argument, char *text, size
     if (child == 0) {
         struct rlimit no_core = {0, 0};
         (void)setrlimit(RLIMIT_CORE, &no_core);
+        (void)setpgid(0, 0);
         (void)signal(SIGABRT, SIG_DFL);
         (void)signal(SIGSEGV, SIG_DFL);
         (void)dup2(ends[1], 2);
-        alarm(100);
+        close(ends[0]);
+        close(ends[1]);
         f(argument);
         _exit(0);
     }
+    (void)setpgid(child, child);
     close(ends[1]);
-    size_t used = 0;
-    ssize_t got;
-    while (used + 1 < capacity && (got = read(ends[0], text + used, capacity - 1 - used)) > 0) {
-        used += (size_t)got;
+    if (!unit_read(ends[0], text, capacity, 100)) {
+        kill(-child, SIGKILL);
     }
-    text[used] = '\0';
     close(ends[0]);
     int status = 0;
     assert_true(waitpid(child, &status, 0) == child);
