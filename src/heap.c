@@ -81,6 +81,7 @@ static void reset_intervals_locked(hak_heap_t *heap) {
         shelf->interval = interval_start(cls);
         shelf->batch = batch_start(cls);
         shelf->drains = 0;
+        shelf->head_most = shelf->reserve_most = 0;
         hak_heap_bin(heap, cls)->room = (int32_t)shelf->interval - 1;
     }
 }
@@ -339,13 +340,12 @@ static void cut_excess_locked(hak_heap_t *heap, unsigned cls) {
 void hak_heap_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
-    hak_lock(&heap->lock);
-    if (shelf->reserve == NULL && is_short_chain(bin->head)) {
+    if (shelf->reserve_most == 0 && is_short_chain(bin->head)) {
         shelf->head_most = SHORT_CHAIN;
         bin->room = (int32_t)shelf->interval - 1;
-        hak_unlock(&heap->lock);
         return;
     }
+    hak_lock(&heap->lock);
     if (shelf->reserve != NULL) {
         if (++shelf->drains % DRAINS_TO_SHRINK == 0 && shelf->interval > interval_start(cls)) {
             set_interval_locked(heap, cls, shelf->interval / 2);
@@ -490,6 +490,7 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
     if (shelf->reserve != NULL) {
         bin->head = shelf->reserve;
         shelf->head_most = shelf->reserve_most;
+        shelf->reserve_most = 0;
         shelf->reserve = NULL;
         widen_locked(heap, cls);
         HAK_COUNT(refills_reserve);
