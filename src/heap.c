@@ -330,7 +330,7 @@ static void cut_excess_locked(hak_heap_t *heap, unsigned cls) {
     }
     void *excess = hak_block_next(last);
     hak_block_set_next(last, NULL);
-    shelf->head_most = count;
+    shelf->head_most = (int32_t)count;
     if (excess != NULL) {
         HAK_COUNT(drains);
         HAK_COUNT_N(drained_blocks, send_home_locked(heap, cls, excess));
@@ -352,12 +352,12 @@ void hak_heap_interval_over(hak_heap_t *heap, unsigned cls) {
         }
         drain_reserve_locked(heap, cls);
     }
-    shelf->head_most += shelf->interval;
-    if (shelf->head_most > 4 * shelf->interval) {
+    shelf->head_most += (int32_t)shelf->interval;
+    if (shelf->head_most > 4 * (int32_t)shelf->interval && bin->head != NULL) {
         cut_excess_locked(heap, cls);
     }
     shelf->reserve = bin->head;
-    shelf->reserve_most = shelf->head_most;
+    shelf->reserve_most = shelf->head_most > 0 ? shelf->head_most : 1;
     shelf->head_most = 0;
     bin->head = NULL;
     bin->room = (int32_t)shelf->interval - 1;
@@ -475,6 +475,11 @@ static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain
     }
 }
 
+/* An empty head holds none of the interval's frees any more. */
+static int32_t frees_so_far(const hak_bin_t *bin, const hak_shelf_t *shelf) {
+    return (int32_t)shelf->interval - 1 - bin->room;
+}
+
 static void *take_first(hak_bin_t *bin) {
     void *block = bin->head;
     bin->head = hak_block_next(block);
@@ -489,7 +494,7 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
     hak_lock(&heap->lock);
     if (shelf->reserve != NULL) {
         bin->head = shelf->reserve;
-        shelf->head_most = shelf->reserve_most;
+        shelf->head_most = shelf->reserve_most - frees_so_far(bin, shelf);
         shelf->reserve_most = 0;
         shelf->reserve = NULL;
         widen_locked(heap, cls);
@@ -502,7 +507,7 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
         fill_locked(heap, cls, shelf->batch, &chain);
         shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, shelf->interval);
         bin->head = chain.head;
-        shelf->head_most = chain.count;
+        shelf->head_most = (int32_t)chain.count - frees_so_far(bin, shelf);
         HAK_COUNT(refills);
     }
     void *block = bin->head != NULL ? take_first(bin) : NULL;

@@ -36,8 +36,8 @@ typedef struct {
 
 typedef struct {
     void *reserve;       /* heap.lock */
-    uint32_t head_most;  /* thread: blocks in the bin's head, at most, when its interval began */
-    uint32_t reserve_most; /* thread: blocks in reserve, at most; 0 says that there is none */
+    int32_t head_most;   /* thread: + frees of this interval = blocks in the bin's head, at most */
+    int32_t reserve_most; /* thread: blocks in reserve, at most; 0 says that there is none */
     hak_slab_t *slabs;   /* heap.lock: the slabs with room, the one to use next in front */
     uint32_t interval;   /* written by the thread under heap.lock */
     uint32_t batch;      /* heap.lock: blocks that the next refill wants */

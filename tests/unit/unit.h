@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -91,6 +92,7 @@ static inline int unit_child(void (*f)(void *), void *argument, char *text, size
         struct rlimit no_core = {0, 0};
         (void)setrlimit(RLIMIT_CORE, &no_core);
         (void)setpgid(0, 0);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* none outlives a test that is stopped */
         (void)signal(SIGABRT, SIG_DFL);
         (void)signal(SIGSEGV, SIG_DFL);
         (void)dup2(ends[1], 2);
