@@ -65,7 +65,7 @@ static uint32_t interval_max(unsigned cls) {
 
 /* What a new thread holds back at first: some pages of a class at most. */
 static uint32_t interval_start(unsigned cls) {
-    size_t start = hak_clamp(8192 / hak_class_stride(cls), 8, 64);
+    size_t start = hak_clamp(16384 / hak_class_stride(cls), 8, 128);
     return (uint32_t)hak_min(start, interval_max(cls));
 }
 
@@ -353,7 +353,7 @@ void hak_heap_interval_over(hak_heap_t *heap, unsigned cls) {
         drain_reserve_locked(heap, cls);
     }
     shelf->head_most += (int32_t)shelf->interval;
-    if (shelf->head_most > 4 * (int32_t)shelf->interval && bin->head != NULL) {
+    if (shelf->head_most > 8 * (int32_t)shelf->interval && bin->head != NULL) {
         cut_excess_locked(heap, cls);
     }
     shelf->reserve = bin->head;
