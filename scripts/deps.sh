@@ -17,4 +17,5 @@ if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
 fi
 echo "installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq && $install -qq >/dev/null
+# Another installation may be under way on the machine: wait for it rather than fail.
+apt-get update -qq && $install -qq -o DPkg::Lock::Timeout=300 >/dev/null
