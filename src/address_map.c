@@ -14,7 +14,7 @@
 #define CLAIM_TRIES 64
 
 hak_address_map_t hak_map;
-uintptr_t hak_stamp_key;
+uintptr_t hak_stamp;
 
 /* Eight times the memory there is, so that freed addresses are rarely wanted back at once; with a
  * limit on addresses eight times that limit, which keeps the table below a thousandth of it. */
@@ -54,7 +54,7 @@ bool hak_map_init(void) {
     }
     uintptr_t random[2];
     hak_os_random(random, sizeof random);
-    hak_stamp_key = random[0];
+    hak_stamp = random[0] | 1;
     hak_map.page_bytes = facts.page_bytes;
     hak_map.tags = (_Atomic uint8_t *)table;
     hak_map.records = (void *_Atomic *)(table + slots);

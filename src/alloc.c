@@ -49,6 +49,7 @@ static void fork_in_child(void) {
     if (_IO_list_resetlock != NULL) {
         _IO_list_resetlock();
     }
+    hak_lock_forget_self();
     hak_lock_reset(&start_lock);
     hak_lock_reset(&hak_map.lock);
     hak_large_reset_lock();
@@ -201,7 +202,7 @@ void *hak_aligned_alloc(size_t align, size_t size) {
 
 void hak_free_interval_over(hak_bin_t *bin) {
     hak_heap_t *heap = hak_tls_heap;
-    hak_heap_interval_over(heap, (unsigned)(bin - heap->bins) - HAK_TAG_CLASS);
+    hak_bins_interval_over(heap, (unsigned)(bin - heap->bins) - HAK_TAG_CLASS);
 }
 
 /* A checked block of the class, from a thread without a heap, or of a slab of several slots. */
@@ -212,12 +213,9 @@ static void free_block(void *p, unsigned cls) {
         return;
     }
     hak_bin_t *bin = hak_heap_bin(heap, cls);
-    hak_block_set_stamp(p);
-    hak_block_set_next(p, bin->head);
-    HAK_STORE_ORDER();
-    bin->head = p;
+    hak_bin_push(bin, p);
     if (HAK_UNLIKELY(--bin->room < 0)) {
-        hak_heap_interval_over(heap, cls);
+        hak_bins_interval_over(heap, cls);
     }
 }
 
@@ -259,10 +257,7 @@ static bool free_wide(void *p, uint8_t tag) {
                      hak_block_is_stamped(p))) {
         return false;
     }
-    hak_block_set_stamp(p);
-    hak_block_set_next(p, bin->head);
-    HAK_STORE_ORDER();
-    bin->head = p;
+    hak_bin_push(bin, p);
     bin->room--;
     return true;
 }

@@ -4,8 +4,8 @@
  * Knows not: locks, system calls, options.
  * Threads:   touches only this thread's bins.
  *
- * The order of stores matters, though no other thread reads them: a fork (or a cancellation) may
- * stop this thread between any two, and the bin must be a chain of free blocks all the same.
+ * The order of stores matters, though no other thread reads them: a fork, a cancellation or a signal
+ * may stop this thread between any two, and the bin must be a chain of free blocks all the same.
  */
 #ifndef HAK_ALLOC_FAST_H
 #define HAK_ALLOC_FAST_H
@@ -13,14 +13,23 @@
 #include "alloc.h"
 #include "heap.h"
 
-/* Keeps the compiler from moving stores across; costs no instruction. */
-#define HAK_STORE_ORDER() atomic_signal_fence(memory_order_seq_cst)
-
+/* The stamp is taken after the block left the bin. So whatever a signal handler did that came in
+ * between (it must not allocate, but some do), a block that it took away with it has no stamp any
+ * more and is found out here, in this allocation or in the one that pops it again. */
 HAK_INLINE void *hak_bin_pop(hak_bin_t *bin, void *block) {
     bin->head = hak_block_next(block);
-    HAK_STORE_ORDER();
-    hak_block_clear_stamp(block);
+    hak_signal_fence();
+    if (HAK_UNLIKELY(!hak_block_take_stamp(block))) {
+        return hak_block_report_changed(block);
+    }
     return block;
+}
+
+HAK_INLINE void hak_bin_push(hak_bin_t *bin, void *block) {
+    hak_block_set_stamp(block);
+    hak_block_set_next(block, bin->head);
+    hak_signal_fence();
+    bin->head = block;
 }
 
 /* size <= HAK_TINY_MAX goes through the bins here, all else and every miss through miss(size). */
@@ -45,23 +54,18 @@ HAK_INLINE void hak_free_fast(void *p) {
         hak_free_cold(p);
         return;
     }
-    uint8_t tag = hak_load_relaxed(&hak_map.tags[slot]);
+    size_t tag = hak_load_relaxed(&hak_map.tags[slot]);
     hak_bin_t *bin = &hak_tls_heap->bins[tag];
     uint32_t offset = (uint16_t)(uintptr_t)p;
-    if (HAK_UNLIKELY(offset * bin->inverse >= bin->inverse)) {
+    if (HAK_UNLIKELY(offset * bin->inverse >= bin->bound)) {
         hak_free_cold(p);
         return;
     }
-    uintptr_t stamp = hak_block_stamp(p);
-    uintptr_t *words = p;
-    if (HAK_UNLIKELY(words[1] == stamp)) {
+    if (HAK_UNLIKELY(hak_block_is_stamped(p))) {
         hak_free_cold(p);
         return;
     }
-    words[1] = stamp;
-    hak_block_set_next(p, bin->head);
-    HAK_STORE_ORDER();
-    bin->head = p;
+    hak_bin_push(bin, p);
     if (HAK_UNLIKELY(--bin->room < 0)) {
         hak_free_interval_over(bin);
     }

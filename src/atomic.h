@@ -25,12 +25,19 @@
 #define hak_cas_acquire(p, expected, v)                                                            \
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acquire,            \
                                             memory_order_relaxed)
+#define hak_cas_relaxed(p, expected, v)                                                            \
+    atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,            \
+                                            memory_order_relaxed)
 #define hak_cas_weak_release(p, expected, v)                                                       \
     atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_release,              \
                                           memory_order_relaxed)
 #define hak_cas_weak_seq(p, expected, v)                                                           \
     atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_seq_cst,              \
                                           memory_order_relaxed)
+
+/* Keeps the compiler from moving stores across, for who stops or interrupts this thread. Costs no
+ * instruction. */
+#define hak_signal_fence() atomic_signal_fence(memory_order_seq_cst)
 
 HAK_INLINE void hak_cpu_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -55,6 +55,19 @@ HAK_INLINE size_t hak_round_down(size_t n, size_t align) {
     return n & ~(align - 1);
 }
 
+/* *word ^= bits; true when it is 0 then. On x86-64 that is one instruction, which sets the flag that
+ * the branch reads; compilers make five of it, on the hit path of every allocation. */
+HAK_INLINE bool hak_xor_gives_zero(uintptr_t *word, uintptr_t bits) {
+#if defined(__x86_64__)
+    bool zero;
+    __asm__("xorq %2, %1" : "=@ccz"(zero), "+m"(*word) : "r"(bits));
+    return zero;
+#else
+    *word ^= bits;
+    return *word == 0;
+#endif
+}
+
 HAK_INLINE bool hak_is_power_of_two(size_t n) {
     return n != 0 && (n & (n - 1)) == 0;
 }

@@ -1,24 +1,29 @@
 /* freelist.h: chains of free blocks, linked through the blocks themselves.
  *
  * Owns:      the first two words of every free block; no other file reads or writes them, except
- *            the hit path in alloc_fast.h, which spells out the same two stores.
+ *            the hit paths in alloc_fast.h, which spell out the same loads and stores.
  * Knows not: bins, slabs, sizes.
  * Threads:   a chain belongs to one thread or is guarded by its owner's lock.
  *
  *   free block:  word 0  next free block of the chain, or NULL
- *                word 1  hak_stamp_key ^ address: "this block is free"
+ *                word 1  hak_stamp: "this block is free"
  *
- * Allocation clears word 1. A live block carries its own stamp only if the program put back bytes
- * that it had read from the block while it was free; so a hit in free() is looked into before
- * anybody is accused (hak_heap_block_is_free()).
+ * Freeing sets the stamp, allocation takes it away, and each looks first. A block that is freed
+ * with its stamp on is free already, or holds bytes that the program read from a free block; so
+ * free() looks into it before it accuses. A block that is allocated without its stamp was written
+ * to after it was freed, or was handed out before by malloc in a signal handler that interrupted
+ * this very allocation. There is no lawful way to it, so it ends the program.
+ *
+ * Why the stamp is one number and not mixed with the address: each hit path is an instruction
+ * shorter, which pays for the check on allocation. Who can read a free block can undo the mixture.
  */
 #ifndef HAK_FREELIST_H
 #define HAK_FREELIST_H
 
 #include "base.h"
 
-/* Const after init: random bits, the same for the whole process. */
-extern HAK_HIDDEN uintptr_t hak_stamp_key;
+/* Const after init: random bits, odd, so that it is no pointer to anything aligned. */
+extern HAK_HIDDEN uintptr_t hak_stamp;
 
 typedef struct {
     void *head;
@@ -34,20 +39,17 @@ HAK_INLINE void hak_block_set_next(void *block, void *next) {
     *(void **)block = next;
 }
 
-HAK_INLINE uintptr_t hak_block_stamp(const void *block) {
-    return hak_stamp_key ^ (uintptr_t)block;
-}
-
 HAK_INLINE bool hak_block_is_stamped(const void *block) {
-    return ((const uintptr_t *)block)[1] == hak_block_stamp(block);
+    return ((const uintptr_t *)block)[1] == hak_stamp;
 }
 
 HAK_INLINE void hak_block_set_stamp(void *block) {
-    ((uintptr_t *)block)[1] = hak_block_stamp(block);
+    ((uintptr_t *)block)[1] = hak_stamp;
 }
 
-HAK_INLINE void hak_block_clear_stamp(void *block) {
-    ((uintptr_t *)block)[1] = 0;
+/* Word 1 becomes 0; false when it was not the stamp. */
+HAK_INLINE bool hak_block_take_stamp(void *block) {
+    return hak_xor_gives_zero((uintptr_t *)block + 1, hak_stamp);
 }
 
 /* Puts block in front; the first one becomes the tail. */

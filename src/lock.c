@@ -1,26 +1,70 @@
-/* lock.c: the contended half of lock.h.
+/* lock.c: the contended half of lock.h, and what it asks of libc.
  *
  * Threads:   any.
  */
 #include "lock.h"
 
+#include <pthread.h>
+
+#include "message.h"
 #include "os.h"
 
 /* A critical section is some tens of nanoseconds; a sleep and a wake are some microseconds. */
 #define SPINS 64
 
+_Thread_local uint32_t hak_lock_self __attribute__((tls_model("initial-exec")));
+
+uint32_t hak_lock_identify(void) {
+    hak_lock_self = hak_os_thread_id();
+    return hak_lock_self;
+}
+
+int hak_cancel_defer(void) {
+    int before;
+    (void)pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &before);
+    return before;
+}
+
+void hak_cancel_restore(int type) {
+    int before;
+    if (HAK_UNLIKELY(type != PTHREAD_CANCEL_DEFERRED)) {
+        (void)pthread_setcanceltype(type, &before); /* may end the thread */
+    }
+}
+
+/* Puts the bit into the word, or takes the lock, with the bit, if it was released meanwhile. The bit
+ * stays though nobody else may wait: that costs one needless wake, never a lost one. The acquire is
+ * hak_lock_try()'s. */
+static bool take_or_mark(hak_lock_t *lock, uint32_t *word) {
+    uint32_t wish = *word != 0 ? *word | HAK_LOCK_AWAITED : hak_lock_id() | HAK_LOCK_AWAITED;
+    bool was_free = *word == 0;
+    if (!hak_cas_acquire(&lock->word, word, wish)) {
+        return false; /* *word is the new value */
+    }
+    *word = wish;
+    return was_free;
+}
+
 void hak_lock_slow(hak_lock_t *lock) {
+    uint32_t word = hak_load_relaxed(&lock->word); /* only this thread could have put its id there */
+    if (HAK_UNLIKELY((word & ~HAK_LOCK_AWAITED) == hak_lock_id())) {
+        hak_message_fatal("malloc or free in a signal handler that interrupted malloc or free");
+    }
     for (int spin = 0; spin < SPINS; spin++) {
         hak_cpu_relax();
         if (hak_load_relaxed(&lock->word) == 0 && hak_lock_try(lock)) {
             return;
         }
     }
-    /* From here on the word says 2 while it is held: the holder will wake somebody. Taking the
-     * lock with 2 when nobody else waits costs one needless wake, never a lost one. */
-    while (hak_exchange_acquire(&lock->word, 2) != 0) {
-        hak_os.wait(&lock->word, 2);
+    int type = hak_cancel_defer();
+    word = hak_load_relaxed(&lock->word);
+    while (!take_or_mark(lock, &word)) {
+        if ((word & HAK_LOCK_AWAITED) != 0) {
+            hak_os.wait(&lock->word, word);
+            word = hak_load_relaxed(&lock->word);
+        }
     }
+    lock->cancel_type = type;
 }
 
 void hak_unlock_slow(hak_lock_t *lock) {

@@ -1,8 +1,14 @@
 /* lock.h: a small mutual-exclusion lock that can be reset in the child of a fork.
  *
- * Owns:      the protocol of one word: 0 free, 1 held, 2 held and somebody may sleep on it.
+ * Owns:      the protocol of one word: 0 free, else the holder's thread id, and a bit that says
+ *            that somebody may sleep on it.
  * Knows not: what it guards. Rank order is argued where the locks are taken (heap.h).
- * Threads:   any. Not recursive. Not for signal handlers.
+ * Threads:   any. Not recursive: who waits for a lock that he holds is stopped with a line, since it
+ *            can only be malloc in a signal handler that interrupted malloc.
+ *
+ * While a thread holds a lock its cancellation is deferred, so that it cannot vanish with the lock
+ * held even where it asked for asynchronous cancellation. Locks are released in the reverse order
+ * of taking, or at least the one taken first is released last.
  *
  * pthread_mutex_t would do, at 40 bytes and two calls into libc a batch; and the child of a fork
  * could only reset one it did not lock itself by writing over it, which POSIX leaves undefined.
@@ -14,15 +20,38 @@
 
 typedef struct {
     _Atomic uint32_t word;
+    int cancel_type; /* guarded by the lock: its holder's, to be restored */
 } hak_lock_t;
+
+#define HAK_LOCK_AWAITED ((uint32_t)1 << 31)
+
+/* This thread's id; 0 before its first lock. */
+extern HAK_HIDDEN _Thread_local uint32_t hak_lock_self
+    __attribute__((tls_model("initial-exec")));
 
 void hak_lock_slow(hak_lock_t *lock);
 void hak_unlock_slow(hak_lock_t *lock);
+/* Sets hak_lock_self and returns it. */
+HAK_COLD uint32_t hak_lock_identify(void);
+/* Keeps the calling thread from being cancelled until what it returns is given to
+ * hak_cancel_restore(). */
+int hak_cancel_defer(void);
+void hak_cancel_restore(int type);
+
+HAK_INLINE uint32_t hak_lock_id(void) {
+    return HAK_LIKELY(hak_lock_self != 0) ? hak_lock_self : hak_lock_identify();
+}
 
 /* Acquire pairs with the release in hak_unlock(): the critical sections before are visible. */
 HAK_INLINE bool hak_lock_try(hak_lock_t *lock) {
     uint32_t free_word = 0;
-    return hak_cas_acquire(&lock->word, &free_word, 1);
+    int type = hak_cancel_defer();
+    if (HAK_LIKELY(hak_cas_acquire(&lock->word, &free_word, hak_lock_id()))) {
+        lock->cancel_type = type;
+        return true;
+    }
+    hak_cancel_restore(type);
+    return false;
 }
 
 HAK_INLINE void hak_lock(hak_lock_t *lock) {
@@ -32,14 +61,21 @@ HAK_INLINE void hak_lock(hak_lock_t *lock) {
 }
 
 HAK_INLINE void hak_unlock(hak_lock_t *lock) {
-    if (HAK_UNLIKELY(hak_exchange_release(&lock->word, 0) == 2)) {
+    int type = lock->cancel_type;
+    if (HAK_UNLIKELY((hak_exchange_release(&lock->word, 0) & HAK_LOCK_AWAITED) != 0)) {
         hak_unlock_slow(lock);
     }
+    hak_cancel_restore(type);
 }
 
 /* In the only thread of a forked child, where nobody can hold or wait for it. */
 HAK_INLINE void hak_lock_reset(hak_lock_t *lock) {
     hak_store_relaxed(&lock->word, 0);
+}
+
+/* In that thread, before all else: a child's thread has another id than its parent's. */
+HAK_INLINE void hak_lock_forget_self(void) {
+    hak_lock_self = 0;
 }
 
 #endif

@@ -265,6 +265,10 @@ int hak_os_process_id(void) {
     return (int)call3(SYS_getpid, 0, 0, 0);
 }
 
+uint32_t hak_os_thread_id(void) {
+    return (uint32_t)call3(SYS_gettid, 0, 0, 0);
+}
+
 int hak_os_open_for_writing(const char *path) {
     long fd = call6(SYS_openat, AT_FDCWD, (long)path,
                     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644, 0, 0);

@@ -61,13 +61,14 @@ static void gather_pool_and_large(hak_figures_t *out) {
 void hak_report_gather(hak_figures_t *out) {
     *out = (hak_figures_t){.stats.struct_bytes = sizeof out->stats};
     hak_stats_t *stats = &out->stats;
-    size_t own_blocks = 0;
+    size_t own_blocks, own_bytes;
     hak_lock_everything();
     hak_pool_each_slab(visit_slab, out);
-    stats->bin_bytes = hak_heap_own_bins(&own_blocks);
+    own_blocks = hak_bins_count_locked(hak_tls_heap, &own_bytes);
     stats->mapped_bytes = hak_map.mapped_bytes;
     stats->metadata_bytes = hak_map.meta_bytes;
     hak_unlock_everything();
+    stats->bin_bytes = own_bytes;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         const hak_class_gauges_t *gauges = &out->classes[cls];
         size_t stride = hak_class_stride(cls);

@@ -20,11 +20,15 @@ static void append(hak_chain_t *chain, void *head, void *tail, unsigned count) {
     chain->count += count;
 }
 
-/* Blocks come home with their stamp, so a link that leads elsewhere was overwritten. */
-static HAK_COLD void links_are_broken(const hak_slab_t *slab, const void *block) {
+void *hak_block_report_changed(const void *block) {
+    uint8_t tag = hak_map_tag(block);
+    if (!hak_tag_is_class(tag)) {
+        hak_message_fatal("free list is corrupt: it leads to %p, which is no block", block);
+    }
+    unsigned cls = hak_tag_class(tag);
     hak_message_fatal("free list is corrupt: %p was written to after it was freed (class %u, "
                       "%zu bytes)",
-                      block, slab->cls, hak_class_stride(slab->cls));
+                      block, cls, hak_class_stride(cls));
 }
 
 static unsigned take_free(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
@@ -39,7 +43,7 @@ static unsigned take_free(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
     for (unsigned i = 1; i < want; i++) {
         void *next = hak_block_next(last);
         if (HAK_UNLIKELY(!hak_slab_holds(slab, next))) {
-            links_are_broken(slab, last);
+            hak_block_report_changed(last);
         }
         last = next;
     }
@@ -113,7 +117,7 @@ unsigned hak_slab_drain_remote(hak_slab_t *slab) {
     void *tail = NULL;
     for (void *block = head; block != NULL; block = hak_block_next(block)) {
         if (HAK_UNLIKELY(!hak_slab_holds(slab, block) || count == limit)) {
-            links_are_broken(slab, tail != NULL ? tail : block);
+            hak_block_report_changed(tail != NULL ? tail : block);
         }
         prefetch_ahead(tail, block);
         tail = block;

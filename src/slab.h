@@ -39,6 +39,9 @@ unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain);
 void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count);
 /* Moves the remote queue to the free list. Only for a slab just taken off its ready list. */
 unsigned hak_slab_drain_remote(hak_slab_t *slab);
+/* The link or the stamp of a free block is not what it was: says so and aborts. That also comes of
+ * malloc in a signal handler that interrupted malloc. The type lets a hit path leave by a jump. */
+HAK_COLD void *hak_block_report_changed(const void *block);
 bool hak_slab_is_valid(const hak_slab_t *slab);
 
 #endif

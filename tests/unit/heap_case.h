@@ -29,9 +29,8 @@ static inline hak_bin_t *own_bin(size_t size) {
 }
 
 static inline size_t own_blocks(void) {
-    size_t blocks;
-    (void)hak_heap_own_bins(&blocks);
-    return blocks;
+    size_t bytes;
+    return hak_bins_count_locked(hak_tls_heap, &bytes);
 }
 
 static inline hak_figures_t figures(void) {

@@ -128,10 +128,10 @@ UNIT_CHILD(heap_interval_over_sends_the_idle_reserve_home) {
     hak_slab_t *slab = slab_of(blocks[0]);
     unsigned home = slab->free_count;
     release(blocks, 6);
-    hak_heap_interval_over(hak_tls_heap, hak_class_of(1024));
+    hak_bins_interval_over(hak_tls_heap, hak_class_of(1024));
     release(blocks + 6, 7);
     CHECK(slab->free_count == home);
-    hak_heap_interval_over(hak_tls_heap, hak_class_of(1024)); /* the first six lay idle */
+    hak_bins_interval_over(hak_tls_heap, hak_class_of(1024)); /* the first six lay idle */
     CHECK(slab->free_count == home + 6);
     CHECK(own_blocks() == 7 && own_bin(1024)->head == NULL);
     CHECK(hak_counters.drained_blocks == home + 6);
@@ -142,7 +142,7 @@ UNIT_CHILD(heap_free_of_many_keeps_at_most_two_intervals) {
     allocate(blocks, 50000, 64);
     for (size_t i = 0; i < 50000; i++) {
         hak_free(blocks[i]);
-        CHECK(own_shelf(64)->interval <= 1024);
+        CHECK(own_bin(64)->interval <= 1024);
     }
     CHECK(own_blocks() <= 2 * 1024);
     CHECK(hak_counters.drains != 0);
@@ -164,13 +164,13 @@ UNIT_CHILD(heap_all_classes_together_stay_within_the_heaps_bound) {
 
 UNIT_CHILD(heap_interval_of_a_pulse_follows_and_shrinks_again) {
     waves(1000, 64, 50);
-    uint32_t wide = own_shelf(64)->interval;
+    uint32_t wide = own_bin(64)->interval;
     CHECK(wide >= 500);
     /* Drains without a refill in between: a program that only frees, block by block from new slabs. */
     static void *blocks[60000];
     allocate(blocks, UNIT_LENGTH(blocks), 64);
     release(blocks, UNIT_LENGTH(blocks));
-    CHECK(own_shelf(64)->interval < wide);
+    CHECK(own_bin(64)->interval < wide);
 }
 
 UNIT_CHILD(heap_interval_over_leaves_a_short_bin_alone) {
@@ -178,8 +178,8 @@ UNIT_CHILD(heap_interval_over_leaves_a_short_bin_alone) {
     allocate(blocks, 8, BIG);
     release(blocks, 4);
     void *head = own_bin(BIG)->head;
-    hak_heap_interval_over(hak_tls_heap, hak_class_of(BIG));
-    CHECK(own_bin(BIG)->head == head && own_shelf(BIG)->reserve == NULL);
+    hak_bins_interval_over(hak_tls_heap, hak_class_of(BIG));
+    CHECK(own_bin(BIG)->head == head && hak_bins_reserve(own_shelf(BIG)) == NULL);
     CHECK(own_bin(BIG)->room > 0);
 }
 
@@ -191,8 +191,8 @@ UNIT_CHILD(heap_block_is_free_finds_it_in_every_place) {
     CHECK(!hak_heap_block_is_free(blocks[0], cls));
     release(blocks, 5);
     CHECK(hak_heap_block_is_free(blocks[0], cls)); /* the last of five in the bin */
-    hak_heap_interval_over(hak_tls_heap, cls);
-    CHECK(own_bin(BIG)->head == NULL && own_shelf(BIG)->reserve == blocks[4]);
+    hak_bins_interval_over(hak_tls_heap, cls);
+    CHECK(own_bin(BIG)->head == NULL && hak_bins_reserve(own_shelf(BIG)) == blocks[4]);
     CHECK(hak_heap_block_is_free(blocks[0], cls));
     hak_heap_trim();
     CHECK(slab->free_count == 5);
@@ -203,17 +203,17 @@ UNIT_CHILD(heap_block_is_free_finds_it_in_every_place) {
     CHECK(!hak_heap_block_is_free(blocks[6], cls));
 }
 
-UNIT_CHILD(heap_own_bins_counts_head_and_reserve) {
+UNIT_CHILD(bins_count_counts_head_and_reserve) {
     void *blocks[40];
     allocate(blocks, 40, 1024);
     hak_heap_trim();
     CHECK(own_blocks() == 0);
     release(blocks, 6);
-    hak_heap_interval_over(hak_tls_heap, hak_class_of(1024));
+    hak_bins_interval_over(hak_tls_heap, hak_class_of(1024));
     release(blocks + 6, 3);
-    size_t count;
-    CHECK(hak_heap_own_bins(&count) == 9 * 1024);
-    CHECK(count == 9);
+    size_t bytes;
+    CHECK(hak_bins_count_locked(hak_tls_heap, &bytes) == 9);
+    CHECK(bytes == 9 * 1024);
 }
 
 UNIT_CHILD(heap_refill_takes_the_reserve_back_first) {
@@ -221,7 +221,7 @@ UNIT_CHILD(heap_refill_takes_the_reserve_back_first) {
     allocate(blocks, 8, BIG);
     hak_heap_trim();
     release(blocks, 6); /* more than a short chain */
-    hak_heap_interval_over(hak_tls_heap, hak_class_of(BIG));
+    hak_bins_interval_over(hak_tls_heap, hak_class_of(BIG));
     uint64_t refills = hak_counters.refills;
     for (size_t i = 6; i-- > 0;) {
         CHECK(hak_malloc(BIG) == blocks[i]);
@@ -247,7 +247,7 @@ int main(void) {
         cmocka_unit_test(heap_interval_of_a_pulse_follows_and_shrinks_again),
         cmocka_unit_test(heap_interval_over_leaves_a_short_bin_alone),
         cmocka_unit_test(heap_block_is_free_finds_it_in_every_place),
-        cmocka_unit_test(heap_own_bins_counts_head_and_reserve),
+        cmocka_unit_test(bins_count_counts_head_and_reserve),
         cmocka_unit_test(heap_refill_takes_the_reserve_back_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

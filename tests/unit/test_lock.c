@@ -1,4 +1,4 @@
-/* test_lock.c: the three values of the word, and threads that meet. */
+/* test_lock.c: the values of the word, and threads that meet. */
 #include "lock.h"
 
 #include <pthread.h>
@@ -16,7 +16,7 @@ static void lock_try_held_fails_and_changes_nothing(void **state) {
     (void)state;
     assert_true(hak_lock_try(&lock));
     assert_false(hak_lock_try(&lock));
-    assert_int_equal(lock.word, 1);
+    assert_int_equal(lock.word, hak_os_thread_id());
     hak_unlock(&lock);
     assert_int_equal(lock.word, 0);
 }
@@ -67,13 +67,48 @@ static void lock_held_for_long_sleeps_and_is_woken(void **state) {
     while (hak_load_relaxed(&waits) == 0) {
         usleep(100);
     }
-    assert_int_equal(lock.word, 2);
+    assert_int_equal(lock.word, hak_os_thread_id() | HAK_LOCK_AWAITED);
     assert_int_equal(taken, 0);
     hak_unlock(&lock);
     pthread_join(thread, NULL);
     assert_int_equal(taken, 1);
     assert_true(hak_load_relaxed(&wakes) >= 1);
     assert_int_equal(lock.word, 0);
+}
+
+static void take_twice(void *unused) {
+    (void)unused;
+    hak_lock(&lock);
+    hak_lock(&lock);
+}
+
+static void lock_held_by_the_same_thread_is_reported(void **state) {
+    (void)state;
+    unit_assert_aborts(take_twice, NULL,
+                       "hakmem: malloc or free in a signal handler that interrupted malloc or "
+                       "free\n");
+}
+
+static int cancel_type(void) {
+    int type = hak_cancel_defer();
+    hak_cancel_restore(type);
+    return type;
+}
+
+static void lock_defers_cancellation_and_restores_it(void **state) {
+    (void)state;
+    hak_lock_t inner = {0};
+    int before;
+    assert_int_equal(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before), 0);
+    hak_lock(&lock);
+    assert_int_equal(cancel_type(), PTHREAD_CANCEL_DEFERRED);
+    assert_false(hak_lock_try(&lock));
+    assert_true(hak_lock_try(&inner));
+    hak_unlock(&inner);
+    assert_int_equal(cancel_type(), PTHREAD_CANCEL_DEFERRED);
+    hak_unlock(&lock);
+    assert_int_equal(cancel_type(), PTHREAD_CANCEL_ASYNCHRONOUS);
+    (void)pthread_setcanceltype(before, &before);
 }
 
 static void *count_up(void *argument) {
@@ -112,6 +147,8 @@ int main(void) {
         cmocka_unit_test(lock_reset_frees_it),
         cmocka_unit_test(unlock_without_waiters_makes_no_system_call),
         cmocka_unit_test(lock_held_for_long_sleeps_and_is_woken),
+        cmocka_unit_test(lock_held_by_the_same_thread_is_reported),
+        cmocka_unit_test(lock_defers_cancellation_and_restores_it),
         cmocka_unit_test(lock_four_threads_exclude_each_other),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);

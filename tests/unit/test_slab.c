@@ -182,7 +182,7 @@ static void slab_is_valid_detects_damage(void **state) {
     slab->free_count = 5;
     assert_false(hak_slab_is_valid(slab));
     slab->free_count = 4;
-    hak_block_clear_stamp(block_at(2));
+    assert_true(hak_block_take_stamp(block_at(2)));
     assert_false(hak_slab_is_valid(slab));
     hak_block_set_stamp(block_at(2));
     assert_true(hak_slab_is_valid(slab));

@@ -1,0 +1,424 @@
+/* bins.c: see bins.h.
+ *
+ * Threads:   functions named _locked expect heap->lock to be held.
+ */
+#include "bins.h"
+
+#include "message.h"
+#include "options.h"
+#include "pool.h"
+#include "remote_queue.h"
+#include "stats.h"
+
+/* Blocks of one drain are gathered by slab in this many places at a time. */
+#define GROUPS 16
+/* So many drains without a refill in between say that the bin is too wide. Waves that a bin can
+ * hold at all come to fewer before it has grown enough. */
+#define DRAINS_TO_SHRINK 16
+/* So many blocks in a bin are not worth a look. */
+#define SHORT_CHAIN 4
+
+/* ---- Intervals ------------------------------------------------------------------------------ */
+
+static uint32_t interval_max(unsigned cls) {
+    size_t by_bytes = ((size_t)hak_options.tiny_cap << 10) / hak_class_stride(cls);
+    return (uint32_t)hak_clamp(by_bytes, HAK_BIN_INTERVAL_MIN, hak_options.tiny_drain_interval);
+}
+
+/* What a new thread holds back at first: some pages of a class at most. */
+static uint32_t interval_start(unsigned cls) {
+    size_t start = hak_clamp(16384 / hak_class_stride(cls), 8, 128);
+    return (uint32_t)hak_min(start, interval_max(cls));
+}
+
+/* A thread that needs few blocks of a class gets few: they all have to go home when it ends. */
+static uint32_t batch_start(unsigned cls) {
+    return (uint32_t)hak_clamp(1024 / hak_class_stride(cls), 1, 8);
+}
+
+void hak_bins_reset(hak_heap_t *heap) {
+    heap->grown_bytes = 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        hak_bin_t *bin = hak_heap_bin(heap, cls);
+        bin->interval = interval_start(cls);
+        bin->head_most = bin->reserve_most = 0;
+        bin->room = (int32_t)bin->interval - 1;
+        heap->shelves[cls].batch = batch_start(cls);
+        heap->shelves[cls].drains = 0;
+    }
+}
+
+static void set_interval(hak_heap_t *heap, unsigned cls, uint32_t interval) {
+    size_t stride = hak_class_stride(cls);
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    size_t bytes = heap->grown_bytes - bin->interval * stride + interval * stride;
+    if (interval > bin->interval && bytes > (size_t)HAK_HEAP_BINS_KIB << 10) {
+        return;
+    }
+    heap->grown_bytes = bytes;
+    bin->interval = interval;
+}
+
+void hak_bins_widen(hak_heap_t *heap, unsigned cls) {
+    uint32_t wider = hak_heap_bin(heap, cls)->interval * 2;
+    set_interval(heap, cls, (uint32_t)hak_min(wider, interval_max(cls)));
+}
+
+/* ---- Slabs of a heap ------------------------------------------------------------------------ */
+
+void hak_bins_list_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    hak_shelf_t *shelf = &heap->shelves[slab->cls];
+    slab->prev = NULL;
+    slab->next = shelf->slabs;
+    if (slab->next != NULL) {
+        slab->next->prev = slab;
+    }
+    shelf->slabs = slab;
+    slab->listed = true;
+}
+
+void hak_bins_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    if (slab->prev != NULL) {
+        slab->prev->next = slab->next;
+    } else {
+        heap->shelves[slab->cls].slabs = slab->next;
+    }
+    if (slab->next != NULL) {
+        slab->next->prev = slab->prev;
+    }
+    slab->next = slab->prev = NULL;
+    slab->listed = false;
+}
+
+/* After blocks came home. A slab that was full has few free blocks: in front it is used first, and
+ * the emptier ones behind it get the chance to run empty. */
+static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    if (hak_slab_all_home(slab)) {
+        if (slab->listed) {
+            hak_bins_unlist_slab_locked(heap, slab);
+        }
+        hak_pool_release(slab);
+    } else if (!slab->listed) {
+        hak_bins_list_slab_locked(heap, slab);
+    }
+}
+
+static void push_ready(hak_heap_t *owner, hak_slab_t *slab) {
+    uint32_t slots = slab->slots; /* after the push the slab may be gone */
+    hak_add_relaxed(&owner->ready_count, slots);
+    hak_ready_push(&owner->ready, slab);
+    hak_bins_help(owner);
+}
+
+/* Empties the ready list. A slab that was adopted while a producer was on its way here belongs to
+ * another heap by now and is passed on, its queue untouched. */
+void hak_bins_drain_ready_locked(hak_heap_t *heap) {
+    hak_slab_t *slab = hak_ready_take_all(&heap->ready);
+    hak_store_relaxed(&heap->ready_count, 0);
+    while (slab != NULL) {
+        hak_slab_t *next = hak_load_relaxed(&slab->ready_next); /* seen with the list */
+        hak_heap_t *owner = hak_load_relaxed(&slab->owner);
+        if (HAK_LIKELY(owner == heap)) {
+            if (hak_slab_drain_remote(slab) != 0) {
+                settle_slab_locked(heap, slab);
+            }
+        } else {
+            push_ready(owner, slab);
+        }
+        slab = next;
+    }
+}
+
+/* ---- Remote frees ---------------------------------------------------------------------------- */
+
+/* An orphan's ready list is emptied by whoever pushes on it, a sleeper's when it grows long.
+ *
+ * Nothing is stranded: the pusher's store to ready precedes its load of state, and an exiting
+ * thread's store to state precedes its look at ready, all sequentially consistent, so one of them
+ * sees the other. If the lock is held, the holder looks again after it let go, as every path that
+ * unlocks an orphan ends here. For an owned heap a failed try needs no second one: its owner
+ * empties the list before its next refill. */
+static bool wants_help(hak_heap_t *heap) {
+    return hak_load_seq(&heap->state) == HAK_HEAP_ORPHAN ||
+           hak_load_relaxed(&heap->ready_count) >= HAK_READY_PATIENCE;
+}
+
+void hak_bins_help(hak_heap_t *heap) {
+    while (hak_load_seq(&heap->ready) != NULL && wants_help(heap)) {
+        if (!hak_lock_try(&heap->lock)) {
+            return;
+        }
+        HAK_COUNT(helped);
+        hak_bins_drain_ready_locked(heap);
+        hak_unlock(&heap->lock);
+    }
+}
+
+/* A pointer to where a block would be that was never handed out passes the hit path's checks. */
+static HAK_COLD void bin_is_broken(const void *block, unsigned cls) {
+    (void)cls;
+    hak_message_fatal("invalid free of %p: not allocated by hakmem", block);
+}
+
+void hak_bins_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count) {
+    HAK_COUNT(remote_batches);
+    HAK_COUNT_N(remote_blocks, count);
+    if (!hak_remote_push(slab, head, tail)) {
+        return;
+    }
+    /* The blocks just pushed are not home before the slab is on a ready list, so it still is a
+     * slab and has an owner; which one may change, see hak_bins_drain_ready_locked(). */
+    hak_heap_t *owner = hak_load_relaxed(&slab->owner);
+    if (HAK_UNLIKELY(owner == NULL)) { /* a slab at rest: these blocks were home already */
+        bin_is_broken(head, slab->cls);
+    }
+    push_ready(owner, slab);
+}
+
+/* ---- Drain ----------------------------------------------------------------------------------- */
+
+typedef struct {
+    hak_slab_t *slab;
+    uintptr_t base;        /* of the slab, */
+    uintptr_t carved_size; /* and how far its blocks reach */
+    hak_chain_t chain;
+} group_t;
+
+static void send_group_home_locked(hak_heap_t *heap, group_t *group) {
+    hak_slab_t *slab = group->slab;
+    hak_chain_t *chain = &group->chain;
+    if (hak_load_relaxed(&slab->owner) == heap) { /* changes only under this heap's lock */
+        hak_slab_give(slab, chain->head, chain->tail, chain->count);
+        settle_slab_locked(heap, slab);
+    } else {
+        hak_bins_send_remote(slab, chain->head, chain->tail, chain->count);
+    }
+    group->slab = NULL;
+    group->chain = (hak_chain_t){NULL, NULL, 0};
+}
+
+/* The group of the block's slab; one that stood in its place goes home first. */
+static group_t *find_group_locked(hak_heap_t *heap, group_t *groups, const void *block,
+                                  unsigned cls) {
+    if (HAK_UNLIKELY(hak_map_tag(block) != hak_tag_of_class(cls))) {
+        bin_is_broken(block, cls);
+    }
+    hak_slab_t *slab = hak_slab_of(block, cls);
+    group_t *group = &groups[((uintptr_t)slab / sizeof *slab) % GROUPS];
+    if (group->slab != slab && group->slab != NULL) {
+        send_group_home_locked(heap, group);
+    }
+    group->slab = slab;
+    group->base = (uintptr_t)hak_slab_base(slab);
+    group->carved_size = hak_load_relaxed(&slab->carved) * hak_class_stride(cls);
+    return group;
+}
+
+/* Sends a whole chain home: one batch for each slab, as long as the chain does not jump about
+ * between more slabs than there are places. */
+static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
+    group_t groups[GROUPS] = {{NULL, 0, 0, {NULL, NULL, 0}}};
+    const uint64_t inverse = hak_class_info[cls].wide_inverse;
+    unsigned count = 0;
+    size_t slot = SIZE_MAX; /* of the block before: neighbours share their slab */
+    group_t *group = NULL;
+    while (block != NULL) {
+        if (hak_map_slot(block) != slot) {
+            slot = hak_map_slot(block);
+            group = find_group_locked(heap, groups, block, cls);
+        }
+        uintptr_t offset = (uintptr_t)block - group->base; /* hak_slab_holds(), drawn out */
+        if (HAK_UNLIKELY(offset >= group->carved_size || offset * inverse >= inverse)) {
+            bin_is_broken(block, cls);
+        }
+        void *next = hak_block_next(block); /* only now is it known to be a block */
+        hak_chain_push(&group->chain, block);
+        block = next;
+        count++;
+    }
+    for (unsigned i = 0; i < GROUPS; i++) {
+        if (groups[i].slab != NULL) {
+            send_group_home_locked(heap, &groups[i]);
+        }
+    }
+    return count;
+}
+
+static void drain_chain_locked(hak_heap_t *heap, unsigned cls, void *chain) {
+    unsigned count = send_home_locked(heap, cls, chain);
+    HAK_COUNT(drains);
+    HAK_COUNT_N(drained_blocks, count);
+    if (hak_options.tiny_sll_drain_debug) {
+        hak_message_trace("[TLS_SLL_DRAIN] class=%u blocks=%u interval=%u", cls, count,
+                          hak_heap_bin(heap, cls)->interval);
+    }
+}
+
+/* Acquire pairs with the release in set_apart(): the links in the blocks are visible. */
+static void drain_reserve_locked(hak_heap_t *heap, unsigned cls) {
+    uintptr_t chain = hak_load_relaxed(&heap->shelves[cls].reserve);
+    if (chain != 0 && (chain & HAK_IN_TRANSIT) == 0 &&
+        hak_cas_acquire(&heap->shelves[cls].reserve, &chain, 0)) {
+        drain_chain_locked(heap, cls, (void *)chain);
+    }
+}
+
+void hak_bins_mend(hak_heap_t *heap) {
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        hak_bin_t *bin = hak_heap_bin(heap, cls);
+        uintptr_t chain = hak_load_relaxed(&heap->shelves[cls].reserve);
+        if ((chain & HAK_IN_TRANSIT) != 0) {
+            chain &= ~HAK_IN_TRANSIT;
+            if (bin->head == (void *)chain) {
+                bin->head = NULL;
+            }
+            hak_store_release(&heap->shelves[cls].reserve, chain); /* as in set_apart() */
+        }
+    }
+}
+
+static void drain_bin_locked(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    void *chain = bin->head;
+    bin->head = NULL;
+    if (chain != NULL) {
+        drain_chain_locked(heap, cls, chain);
+    }
+    drain_reserve_locked(heap, cls);
+}
+
+void hak_bins_drain_all_locked(hak_heap_t *heap) {
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        drain_bin_locked(heap, cls);
+    }
+    heap->stale_bins = false;
+}
+
+void hak_bins_drain_reserves_locked(hak_heap_t *heap) {
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        drain_reserve_locked(heap, cls);
+    }
+}
+
+size_t hak_bins_count_locked(hak_heap_t *heap, size_t *bytes) {
+    size_t blocks = 0;
+    *bytes = 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        size_t here = 0;
+        for (void *b = hak_heap_bin(heap, cls)->head; b != NULL; b = hak_block_next(b)) {
+            here++;
+        }
+        for (void *b = hak_bins_reserve(&heap->shelves[cls]); b != NULL; b = hak_block_next(b)) {
+            here++;
+        }
+        *bytes += here * hak_class_stride(cls);
+        blocks += here;
+    }
+    return blocks;
+}
+
+/* A bin with a handful of blocks: where allocations keep pace with frees, setting them apart would
+ * only make the next allocation miss. */
+static bool is_short_chain(const void *block) {
+    for (int steps = 0; steps < SHORT_CHAIN && block != NULL; steps++) {
+        block = hak_block_next(block);
+    }
+    return block == NULL;
+}
+
+/* A reserve that is taken back at once, interval after interval, would never be drained. So when
+ * the upper bounds have added up, blocks are counted, and those beyond two intervals go home. */
+static void cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    uint32_t keep = 2 * bin->interval;
+    uint32_t count = 1;
+    void *last = chain;
+    while (count < keep && hak_block_next(last) != NULL) {
+        last = hak_block_next(last);
+        count++;
+    }
+    void *excess = hak_block_next(last);
+    hak_block_set_next(last, NULL);
+    bin->head_most = (int32_t)count;
+    if (excess != NULL) {
+        HAK_COUNT(drains);
+        HAK_COUNT_N(drained_blocks, send_home_locked(heap, cls, excess));
+    }
+}
+
+static bool may_be_in_excess(const hak_bin_t *bin) {
+    return bin->head_most > 8 * (int32_t)bin->interval && bin->head != NULL;
+}
+
+/* The bin becomes the reserve, which is empty. Release pairs with the acquire in
+ * drain_reserve_locked(), by which another thread takes the chain. */
+static void set_apart(hak_bin_t *bin, hak_shelf_t *shelf) {
+    uintptr_t chain = (uintptr_t)bin->head;
+    if (chain != 0) {
+        hak_store_relaxed(&shelf->reserve, chain | HAK_IN_TRANSIT);
+        hak_signal_fence();
+        bin->head = NULL;
+        hak_store_release(&shelf->reserve, chain);
+    }
+    bin->reserve_most = bin->head_most > 0 ? bin->head_most : 1;
+    bin->head_most = 0;
+}
+
+static void drain_idle_locked(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    if (hak_load_relaxed(&shelf->reserve) != 0) {
+        if (++shelf->drains % DRAINS_TO_SHRINK == 0 && bin->interval > interval_start(cls)) {
+            set_interval(heap, cls, bin->interval / 2);
+        }
+        drain_reserve_locked(heap, cls);
+    }
+    if (may_be_in_excess(bin)) {
+        /* Off the bin first: what is changed is in no signal handler's reach. */
+        void *chain = bin->head;
+        bin->head = NULL;
+        cut_excess_locked(heap, cls, chain);
+        bin->head = chain;
+    }
+}
+
+void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    if (bin->reserve_most == 0 && is_short_chain(bin->head)) {
+        bin->head_most = SHORT_CHAIN;
+        bin->room = (int32_t)bin->interval - 1;
+        return;
+    }
+    bin->head_most += (int32_t)bin->interval;
+    if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin)) {
+        hak_lock(&heap->lock);
+        drain_idle_locked(heap, cls);
+        hak_unlock(&heap->lock);
+    }
+    set_apart(bin, shelf);
+    bin->room = (int32_t)bin->interval - 1;
+}
+
+void hak_bins_note_refill(hak_bin_t *bin, unsigned count) {
+    int32_t frees_so_far = (int32_t)bin->interval - 1 - bin->room; /* none of them is in the bin */
+    bin->head_most = (int32_t)count - frees_so_far;
+}
+
+bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    _Atomic uintptr_t *reserve = &heap->shelves[cls].reserve;
+    uintptr_t chain = hak_load_relaxed(reserve); /* put there by this thread, or 0 by another */
+    if (chain == 0 || !hak_cas_relaxed(reserve, &chain, chain | HAK_IN_TRANSIT)) {
+        return false;
+    }
+    hak_signal_fence();
+    bin->head = (void *)chain;
+    hak_signal_fence();
+    hak_store_relaxed(reserve, 0);
+    hak_bins_note_refill(bin, (unsigned)bin->reserve_most);
+    bin->reserve_most = 0;
+    hak_bins_widen(heap, cls);
+    HAK_COUNT(refills_reserve);
+    return true;
+}

@@ -1,0 +1,116 @@
+/* bins.h: a heap: its bins, its slabs, and the blocks that travel between them.
+ *
+ * Owns:      the layout of a heap; the policy of bins (intervals, reserves); drains; remote frees.
+ * Knows not: threads, the registry of heaps, where further slabs come from (heap.h).
+ * Threads:   the bins and what is marked "thread" belong to the heap's thread (to who holds the lock,
+ *            where the heap has none); everything else is guarded by heap.lock unless its field
+ *            says otherwise. Functions named _locked expect the lock to be held.
+ *
+ * A bin:
+ *   head ----> blocks in use by the hit path; frees push here, allocations pop
+ *   reserve -> the blocks that were in head when the drain interval last ran out
+ * Each free counts the interval down (allocations count nothing). At zero: what is still in
+ * reserve lay idle for a whole interval and goes home; head becomes the reserve. An allocation
+ * that finds head empty takes the reserve back. So what is kept is never walked, and at most two
+ * intervals' frees are held back. The interval grows when the reserve was needed, or a refill
+ * follows a drain (the bin gave away what it needed), and shrinks when many drains pass without.
+ *
+ * A chain goes from head to reserve and back without the lock:
+ *
+ *   reserve:  0  --set apart-->  chain | HAK_IN_TRANSIT  --head = NULL-->  chain
+ *             ^                                                             |  |
+ *             |  <--head = chain--  chain | HAK_IN_TRANSIT  <--taken back---+  |
+ *             +------------------------------- sent home, by anyone under heap.lock
+ *
+ * In transit it may stand in head as well, and only the thread itself may touch it. So wherever the
+ * thread is stopped (a fork in another thread, cancellation), hak_bins_mend() sees what was going
+ * on, and no chain is lost or in two places.
+ */
+#ifndef HAK_BINS_H
+#define HAK_BINS_H
+
+#include "lock.h"
+#include "slab.h"
+
+/* The half of a bin that the hit path and the end of an interval use; indexed by tag, so that free()
+ * needs no check of the tag: what is no single-slot class has inverse and bound 0, which no
+ * offset passes. The bound is the inverse once more: compilers load one field twice into a register,
+ * but two fields make two operands in memory, which is an instruction less in every free. */
+typedef struct {
+    void *head;           /* thread: free blocks, or NULL */
+    int32_t room;         /* thread: frees left until the interval runs out */
+    uint32_t inverse;     /* const: of the class's stride */
+    uint32_t bound;       /* const: multiples of the stride give products below */
+    uint32_t interval;    /* thread */
+    int32_t head_most;    /* thread: + frees of this interval = blocks in head, at most */
+    int32_t reserve_most; /* thread: blocks in reserve, at most; 0 says that there is none */
+} hak_bin_t;
+
+_Static_assert(sizeof(hak_bin_t) == 32, "an index of a bin is a shift");
+
+typedef struct {
+    _Atomic uintptr_t reserve; /* atomic: a chain, see below */
+    hak_slab_t *slabs;         /* heap.lock: the slabs with room, the one to use next in front */
+    uint32_t batch;            /* thread: blocks that the next refill wants */
+    uint32_t drains;           /* thread: since the last refill from slabs */
+} hak_shelf_t;
+
+#define HAK_IN_TRANSIT ((uintptr_t)1)
+
+typedef enum { HAK_HEAP_OWNED, HAK_HEAP_ORPHAN } hak_heap_state_t;
+
+typedef struct hak_heap {
+    hak_bin_t bins[256];                        /* by tag; those of no class stay untouched */
+    hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1]; /* const: the bin by (size + 15) / 16 */
+    hak_lock_t lock;
+    _Atomic uint32_t state;                     /* atomic: see hak_bins_help() */
+    hak_slab_t *_Atomic ready;                  /* atomic: see remote_queue.h */
+    _Atomic uint32_t ready_count;               /* atomic, a hint: slots pushed since emptied */
+    bool stale_bins;                            /* heap.lock: its thread was lost in a fork */
+    bool listed;                                /* registry.lock: is in the list of orphans */
+    size_t grown_bytes;                         /* thread: by how much all intervals grew */
+    struct hak_heap *all_next;                  /* const after birth */
+    struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */
+    hak_shelf_t shelves[HAK_CLASSES];
+} hak_heap_t;
+
+HAK_INLINE hak_bin_t *hak_heap_bin(hak_heap_t *heap, unsigned cls) {
+    return &heap->bins[HAK_TAG_CLASS + cls];
+}
+
+/* For a heap without blocks in bins: intervals and batches as at its birth. */
+void hak_bins_reset(hak_heap_t *heap);
+/* By the heap's thread, without the lock: the class needed more than it had kept. */
+void hak_bins_widen(hak_heap_t *heap, unsigned cls);
+/* Likewise: the class's interval ran out. */
+void hak_bins_interval_over(hak_heap_t *heap, unsigned cls);
+/* Likewise: the reserve, if there is one, comes back into the empty bin. */
+bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls);
+/* By how much frees and a fresh chain of count blocks can have filled the bin. */
+void hak_bins_note_refill(hak_bin_t *bin, unsigned count);
+
+/* For a heap whose thread was stopped anywhere: a chain in transit becomes the reserve. */
+void hak_bins_mend(hak_heap_t *heap);
+/* All that the bins and reserves hold goes home. Only by the heap's thread, or for a heap that has
+ * none. */
+void hak_bins_drain_all_locked(hak_heap_t *heap);
+/* The same for the reserves alone, by any thread. */
+void hak_bins_drain_reserves_locked(hak_heap_t *heap);
+/* Blocks in the bins and reserves, by walking. Only for the heap's thread, under the lock. */
+size_t hak_bins_count_locked(hak_heap_t *heap, size_t *bytes);
+HAK_INLINE void *hak_bins_reserve(const hak_shelf_t *shelf) {
+    return (void *)(hak_load_acquire(&shelf->reserve) & ~HAK_IN_TRANSIT);
+}
+
+void hak_bins_list_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
+void hak_bins_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
+
+/* A chain of count blocks of one slab of another heap goes into its remote queue. */
+void hak_bins_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count);
+/* Empties the ready list and the remote queues of the slabs on it. */
+void hak_bins_drain_ready_locked(hak_heap_t *heap);
+/* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone who
+ * unlocks an orphan's lock calls it then. */
+void hak_bins_help(hak_heap_t *heap);
+
+#endif

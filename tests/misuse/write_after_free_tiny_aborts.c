@@ -1,0 +1,13 @@
+// A tiny block written to after it was freed: found when it is to be handed out again.
+// expect: hakmem: free list is corrupt: %P was written to after it was freed \(class [0-9]+, 64 bytes\)
+#include "misuse.h"
+
+int main(void) {
+    void *blocks[8];
+    malloc_many(blocks, 8, 64);
+    char *p = blocks[3];
+    announce('P', p);
+    free(hide(p));
+    memset(moved(p, 8), 0x77, 8);
+    return malloc(64) == NULL;
+}
