@@ -406,6 +406,67 @@ void hak_heap_after_fork_in_child(void) {
     hak_cancel_restore(cancel_type);
 }
 
+/* ---- Validity -------------------------------------------------------------------------------- */
+
+/* The blocks of one slab that were found in some list. */
+typedef struct {
+    const hak_slab_t *slab;
+    uint64_t found[HAK_SLOT_BYTES / HAK_ALIGNMENT / 64];
+    bool valid;
+} census_t;
+
+/* A chain may hold blocks of other slabs too. A block of this slab must be free, and in no list yet;
+ * so a chain that runs in a circle is left at its second round. */
+static unsigned census_chain(census_t *census, const void *block) {
+    const hak_slab_t *slab = census->slab;
+    unsigned count = 0;
+    for (; block != NULL && census->valid; block = hak_block_next(block)) {
+        if (hak_map_tag(block) != hak_tag_of_class(slab->cls) || !hak_block_is_stamped(block)) {
+            census->valid = false;
+        } else if (hak_slab_of(block, slab->cls) == slab) {
+            size_t offset = (uintptr_t)block - (uintptr_t)hak_slab_base(slab);
+            unsigned index = hak_class_index(slab->cls, offset);
+            uint64_t bit = (uint64_t)1 << index % 64;
+            census->valid = hak_slab_holds(slab, block) && !(census->found[index / 64] & bit);
+            census->found[index / 64] |= bit;
+            count++;
+        }
+    }
+    return count;
+}
+
+static void census_heap(census_t *census, hak_heap_t *heap) {
+    unsigned cls = census->slab->cls;
+    (void)census_chain(census, hak_heap_bin(heap, cls)->head);
+    (void)census_chain(census, hak_bins_reserve(&heap->shelves[cls]));
+}
+
+/* What is free is in exactly one place, and what is in none is live. */
+static void census_slab(hak_slab_t *slab, void *valid) {
+    census_t census = {.slab = slab, .valid = *(bool *)valid && hak_slab_is_valid(slab)};
+    unsigned free_count = census_chain(&census, slab->free);
+    (void)census_chain(&census, (void *)hak_load_acquire(&slab->remote));
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        census_heap(&census, heap);
+    }
+    char *base = hak_slab_base(slab);
+    unsigned carved = hak_load_relaxed(&slab->carved);
+    for (unsigned i = 0; i < carved && census.valid; i++) {
+        bool listed = (census.found[i / 64] >> i % 64) & 1;
+        census.valid = listed == hak_block_is_stamped(base + i * hak_class_stride(slab->cls));
+    }
+    bool owned = hak_load_relaxed(&slab->owner) != NULL && slab->listed == hak_slab_has_room(slab);
+    *(bool *)valid = census.valid && owned && free_count == slab->free_count;
+}
+
+bool hak_heap_is_valid(void) {
+    bool valid = true;
+    hak_heap_lock_all();
+    hak_pool_each_slab(census_slab, &valid);
+    hak_heap_unlock_all();
+    return valid;
+}
+
 size_t hak_heap_count(size_t *orphans) {
     hak_lock(&registry.lock);
     size_t count = registry.heap_count;

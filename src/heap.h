@@ -45,5 +45,8 @@ void hak_heap_unlock_all(void);
 /* In the child: every lock is free, every other thread's heap an orphan. */
 void hak_heap_after_fork_in_child(void);
 size_t hak_heap_count(size_t *orphans);
+/* Walks every slab, bin and queue: a block is in exactly one place. For tests; no other thread may be
+ * on a hit path meanwhile. Takes the locks. */
+bool hak_heap_is_valid(void);
 
 #endif

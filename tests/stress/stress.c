@@ -27,6 +27,7 @@
 #define mem_realloc hak_realloc
 #define mem_aligned_alloc hak_aligned_alloc
 #define mem_usable_size hak_usable_size
+#define mem_is_valid hak_heap_is_valid
 #else
 #include <malloc.h>
 #define mem_malloc malloc
@@ -35,6 +36,7 @@
 #define mem_realloc realloc
 #define mem_aligned_alloc aligned_alloc
 #define mem_usable_size malloc_usable_size
+#define mem_is_valid() true
 #endif
 
 #include "stress_util.h"
@@ -510,6 +512,10 @@ int main(int argc, char **argv) {
         }
     }
     uint64_t ops = finish(&options);
+    if (!mem_is_valid()) {
+        STRESS_FAIL("stress: seed %#llx: a block is in two places, or in none\n",
+                    (unsigned long long)seed);
+    }
     printf("stress: seed %#llx, %zu threads at a time, %llu in all, %llu forks, %llu operations: "
            "ok\n",
            (unsigned long long)options.seed, options.threads, (unsigned long long)threads_started,

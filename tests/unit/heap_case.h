@@ -39,7 +39,9 @@ static inline hak_figures_t figures(void) {
     return out;
 }
 
+/* Each look at the figures is a look at the structures too. */
 static inline size_t live_blocks(void) {
+    CHECK(hak_heap_is_valid());
     return figures().stats.live_blocks;
 }
 

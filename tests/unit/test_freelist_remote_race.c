@@ -115,6 +115,7 @@ static void run(round_t round, unsigned owners) {
     }
     CHECK(hak_load_relaxed(&exchange.broken) == 0);
     CHECK(hak_load_relaxed(&exchange.freed) == (unsigned long)round.blocks * owners);
+    CHECK(hak_heap_is_valid());
     hak_heap_trim();
     CHECK(live_blocks() == 0);
     CHECK(slots_active() == 0);
