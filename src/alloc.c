@@ -123,7 +123,9 @@ static HAK_COLD void *alloc_large(size_t size, size_t align, bool *zero) {
     if (size > HAK_SIZE_MAX || align > HAK_SIZE_MAX || !start()) {
         return NULL;
     }
-    return hak_large_alloc(size, align, zero);
+    void *block = hak_large_alloc(size, align, zero);
+    hak_heap_keep_peak();
+    return block;
 }
 
 void *hak_alloc_cold(size_t size) {
@@ -343,6 +345,7 @@ void *hak_realloc(void *p, size_t size) {
     }
     if (is_large_block(p)) {
         if (size > HAK_MID_MAX && hak_large_resize(p, size)) {
+            hak_heap_keep_peak();
             return p;
         }
     } else if (fits_in_place(usable, size)) {

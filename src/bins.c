@@ -97,6 +97,7 @@ static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
         if (slab->listed) {
             hak_bins_unlist_slab_locked(heap, slab);
         }
+        heap->shelves[slab->cls].slab_count--;
         hak_pool_release(slab);
     } else if (!slab->listed) {
         hak_bins_list_slab_locked(heap, slab);
@@ -294,6 +295,24 @@ void hak_bins_drain_all_locked(hak_heap_t *heap) {
     heap->stale_bins = false;
 }
 
+/* A bin of a thousand blocks may have one in each of a hundred slabs and keep them all from going
+ * home. In use that is the price of speed; idle, it is memory that other classes could have. */
+bool hak_bins_drain_idle_locked(hak_heap_t *heap, unsigned but_cls) {
+    bool drained = false;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        hak_bin_t *bin = hak_heap_bin(heap, cls);
+        hak_shelf_t *shelf = &heap->shelves[cls];
+        bool idle = bin->head == shelf->seen_head && bin->room == shelf->seen_room;
+        if (idle && cls != but_cls && (bin->head != NULL || hak_bins_reserve(shelf) != NULL)) {
+            drain_bin_locked(heap, cls);
+            drained = true;
+        }
+        shelf->seen_head = bin->head;
+        shelf->seen_room = bin->room;
+    }
+    return drained;
+}
+
 void hak_bins_drain_reserves_locked(hak_heap_t *heap) {
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         drain_reserve_locked(heap, cls);
@@ -364,7 +383,7 @@ static void set_apart(hak_bin_t *bin, hak_shelf_t *shelf) {
     bin->head_most = 0;
 }
 
-static void drain_idle_locked(hak_heap_t *heap, unsigned cls) {
+static void drain_overdue_locked(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     if (hak_load_relaxed(&shelf->reserve) != 0) {
@@ -393,7 +412,7 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     bin->head_most += (int32_t)bin->interval;
     if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin)) {
         hak_lock(&heap->lock);
-        drain_idle_locked(heap, cls);
+        drain_overdue_locked(heap, cls);
         hak_unlock(&heap->lock);
     }
     set_apart(bin, shelf);

@@ -51,8 +51,11 @@ _Static_assert(sizeof(hak_bin_t) == 32, "an index of a bin is a shift");
 typedef struct {
     _Atomic uintptr_t reserve; /* atomic: a chain, see below */
     hak_slab_t *slabs;         /* heap.lock: the slabs with room, the one to use next in front */
+    uint32_t slab_count;       /* heap.lock: slabs of the class, with room or without */
     uint32_t batch;            /* thread: blocks that the next refill wants */
     uint32_t drains;           /* thread: since the last refill from slabs */
+    void *seen_head;           /* thread: of the bin when idle bins were last looked for, */
+    int32_t seen_room;         /* thread: and its room */
 } hak_shelf_t;
 
 #define HAK_IN_TRANSIT ((uintptr_t)1)
@@ -94,6 +97,9 @@ void hak_bins_mend(hak_heap_t *heap);
 /* All that the bins and reserves hold goes home. Only by the heap's thread, or for a heap that has
  * none. */
 void hak_bins_drain_all_locked(hak_heap_t *heap);
+/* The same for bins, but that of one class, that no call has touched since the last time. True when
+ * blocks went home. */
+bool hak_bins_drain_idle_locked(hak_heap_t *heap, unsigned but_cls);
 /* The same for the reserves alone, by any thread. */
 void hak_bins_drain_reserves_locked(hak_heap_t *heap);
 /* Blocks in the bins and reserves, by walking. Only for the heap's thread, under the lock. */

@@ -35,6 +35,15 @@
 #define HAK_BIN_INTERVAL_MIN 16
 #define HAK_HEAP_BINS_KIB 1024
 
+/* In what unit the pool accounts for memory that may be resident; never less than the system does. */
+#define HAK_DIRTY_PAGE_BYTES 4096
+#define HAK_SLOT_DIRTY_PAGES (HAK_SLOT_BYTES / HAK_DIRTY_PAGE_BYTES)
+
+/* With so much at work, a new SuperSlab asks for a huge page: one fault instead of 512, and fewer
+ * misses of the TLB. Since only the newest SuperSlab has slots that were never in use, it costs
+ * 2 MiB at most, a sixteenth, and less the more a program grows. */
+#define HAK_HUGE_FROM_BYTES ((size_t)32 << 20)
+
 /* A producer that has put slabs of this many slots on a heap's ready list empties it on the owner's
  * behalf: the owner may be asleep, and memory must not wait for it. */
 #define HAK_READY_PATIENCE 4

@@ -6,9 +6,8 @@
 
 #include <pthread.h>
 
-#include "message.h"
+#include "large.h"
 #include "options.h"
-#include "os.h"
 #include "pool.h"
 #include "remote_queue.h"
 #include "stats.h"
@@ -54,6 +53,7 @@ static hak_slab_t *adopt_from_locked(hak_heap_t *heap, hak_heap_t *orphan, unsig
     hak_slab_t *slab = orphan->shelves[cls].slabs;
     if (slab != NULL) {
         hak_bins_unlist_slab_locked(orphan, slab);
+        orphan->shelves[cls].slab_count--;
         /* Under both locks. A producer may still read the old owner: hak_bins_drain_ready_locked(). */
         hak_store_relaxed(&slab->owner, heap);
         HAK_COUNT(adopted_slabs);
@@ -116,17 +116,54 @@ static hak_slab_t *adopt_locked(hak_heap_t *heap, unsigned cls) {
     return slab;
 }
 
+/* Of the large tier first, which is of no use to blocks, then of the pool, whose EMPTY slots may not
+ * have been wide enough. */
+void hak_heap_keep_peak(void) {
+    size_t over = hak_retain_over_peak(&hak_retain);
+    if (HAK_UNLIKELY(over != 0)) {
+        hak_large_shed(over);
+        hak_pool_shed(hak_min(over, hak_retain_over_peak(&hak_retain)));
+    }
+}
+
+/* Fresh memory is the last resort: idle bins give back what they hold first. */
+static hak_slab_t *acquire_locked(hak_heap_t *heap, unsigned cls) {
+    hak_slab_t *slab = hak_pool_acquire_resident(cls);
+    if (slab == NULL && heap == hak_tls_heap && hak_bins_drain_idle_locked(heap, cls)) {
+        slab = hak_pool_acquire_resident(cls);
+    }
+    if (slab == NULL) {
+        slab = hak_pool_acquire(cls);
+        hak_heap_keep_peak();
+    }
+    return slab;
+}
+
 static hak_slab_t *obtain_slab_locked(hak_heap_t *heap, unsigned cls) {
     hak_slab_t *slab = adopt_locked(heap, cls);
     if (slab == NULL) {
-        slab = hak_pool_acquire(cls);
+        slab = acquire_locked(heap, cls);
         if (slab == NULL) {
             return NULL;
         }
         hak_store_relaxed(&slab->owner, heap);
     }
     hak_bins_list_slab_locked(heap, slab);
+    heap->shelves[cls].slab_count++;
     return slab;
+}
+
+/* An eighth of what the class has: so a class that grows is made resident in larger and larger
+ * pieces, up to a slab, and a small one page by page. Of wide blocks a program may never touch the
+ * middle: they are left to it. */
+static void populate_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    if (slab->cls >= HAK_TINY_CLASSES) {
+        return;
+    }
+    const hak_class_info_t *info = &hak_class_info[slab->cls];
+    size_t others = (heap->shelves[slab->cls].slab_count - 1) * info->slots * HAK_SLOT_BYTES;
+    size_t here = hak_load_relaxed(&slab->carved) * (size_t)info->stride;
+    hak_slab_populate(slab, (others + here) / 8);
 }
 
 /* The one place where blocks come from. The order is the invariant: what others sent back first,
@@ -140,6 +177,9 @@ static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain
         }
         if (slab == NULL) {
             return;
+        }
+        if (slab->free_count == 0) {
+            populate_locked(heap, slab);
         }
         hak_slab_take(slab, want - chain->count, chain);
         if (!hak_slab_has_room(slab)) {

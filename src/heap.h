@@ -32,6 +32,10 @@ void *hak_heap_alloc_late(unsigned cls);
 /* A checked block straight home, without a bin; for threads that have no heap. */
 void hak_heap_free_late(void *block, unsigned cls);
 
+/* To be called when a tier has more live memory than before: what the tiers keep of freed memory goes
+ * back rather than that all of it together becomes more than it ever was. No tier's lock is held. */
+void hak_heap_keep_peak(void);
+
 /* Sends home all that this thread's bins hold, and the reserves of all other threads. */
 void hak_heap_trim(void);
 /* Whether a stamped block is free indeed: it is looked for in every place where a free block can be.

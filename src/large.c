@@ -28,11 +28,11 @@ static struct {
     hak_run_t *newest, *oldest;  /* free runs that may be dirty */
     hak_run_t *spare_runs;
     unit_t *spare_units;
-    hak_retain_t retain;
+    hak_share_t share;
     size_t live_blocks;
     size_t free_pages;
-    size_t returned_bytes;       /* unmapped, and not mapped again since */
-    uint32_t returned_ms;
+    size_t returned_bytes;       /* given back, and not wanted again since */
+    uint32_t returned_ms;        /* when the last of it was */
     unsigned page_shift;         /* 0 before the first use */
 } large;
 
@@ -155,7 +155,7 @@ static void unlist_free(hak_run_t *run) {
     if (run->dirty_pages != 0) {
         age_remove(run);
     }
-    large.retain.retained_bytes -= run->dirty_pages << large.page_shift;
+    hak_retain_sub_kept(&large.share, run->dirty_pages << large.page_shift);
     large.free_pages -= run->pages;
 }
 
@@ -165,7 +165,7 @@ static void list_free(hak_run_t *run) {
     if (run->dirty_pages != 0) {
         age_insert(run);
     }
-    large.retain.retained_bytes += run->dirty_pages << large.page_shift;
+    hak_retain_add_kept(&large.share, run->dirty_pages << large.page_shift);
     large.free_pages += run->pages;
     set_entries(run);
 }
@@ -177,7 +177,6 @@ static void absorb(hak_run_t *run, hak_run_t *neighbour) {
     run->pages += neighbour->pages;
     run->dirty_pages += neighbour->dirty_pages;
     run->zero = run->zero && neighbour->zero;
-    run->purged = run->purged && neighbour->purged;
     drop_run(neighbour);
 }
 
@@ -217,7 +216,6 @@ static bool cut_run(hak_run_t *run, size_t pages) {
     size_t dirty_here = hak_min(run->dirty_pages, pages);
     rest->dirty_pages = hak_min(run->dirty_pages, rest->pages);
     rest->zero = run->zero;
-    rest->purged = run->purged;
     rest->since_ms = run->since_ms;
     rest->live = true;
     run->pages = pages;
@@ -255,7 +253,6 @@ static void purge_and_list(hak_run_t *run, uint32_t now_ms) {
     }
     /* What cannot be purged counts as clean all the same, lest it be tried for ever. */
     run->dirty_pages = 0;
-    run->purged = true;
     run->since_ms = now_ms;
     list_free(run);
 }
@@ -277,8 +274,6 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
         }
         return false;
     }
-    large.returned_bytes += to - from;
-    large.returned_ms = now_ms;
     if (right != NULL) {
         *right = *run;
         right->start = to;
@@ -297,7 +292,13 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
 static void give_back(hak_run_t *run, uint32_t now_ms) {
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
     uintptr_t to = hak_round_down(run_end(run), HAK_SUPERSLAB_BYTES);
-    size_t dirty_kib = (run->dirty_pages << large.page_shift) >> 10;
+    size_t dirty_bytes = run->dirty_pages << large.page_shift;
+    size_t dirty_kib = dirty_bytes >> 10;
+    if (hak_retain_is_older(large.returned_ms, now_ms)) {
+        large.returned_bytes = 0; /* what came before is forgotten */
+    }
+    large.returned_bytes += dirty_bytes;
+    large.returned_ms = now_ms;
     unlist_free(run);
     if (from < to && unmap_middle(run, from, to, now_ms)) {
         HAK_COUNT_N(purged_kib, dirty_kib);
@@ -308,7 +309,7 @@ static void give_back(hak_run_t *run, uint32_t now_ms) {
 }
 
 static void keep_within_bounds(uint32_t now_ms) {
-    while (large.oldest != NULL && hak_retain_excess(&large.retain, now_ms) != 0) {
+    while (large.oldest != NULL && hak_retain_excess(&hak_retain, now_ms) != 0) {
         give_back(large.oldest, now_ms);
     }
     for (int step = 0; step < DECAY_STEPS && large.oldest != NULL; step++) {
@@ -323,7 +324,7 @@ static void keep_within_bounds(uint32_t now_ms) {
 
 /* Fresh units just mapped at start become a free run, joined with its neighbours. NULL without
  * memory for records; the units are unmapped again. */
-static hak_run_t *add_units(uintptr_t start, size_t bytes, uint32_t now_ms) {
+static hak_run_t *add_units(uintptr_t start, size_t bytes) {
     hak_run_t *run = new_run();
     hak_map_set_tags((void *)start, bytes >> HAK_SLOT_SHIFT, HAK_TAG_LARGE);
     if (run == NULL || !prepare_entry(start) || !prepare_entry(start + bytes - page_bytes())) {
@@ -334,11 +335,6 @@ static hak_run_t *add_units(uintptr_t start, size_t bytes, uint32_t now_ms) {
         (void)hak_map_release((void *)start, bytes); /* at worst the addresses stay taken */
         return NULL;
     }
-    size_t back = hak_min(bytes, large.returned_bytes);
-    if (back != 0) {
-        large.returned_bytes -= back;
-        hak_retain_wanted_back(&large.retain, back, large.returned_ms, now_ms);
-    }
     run->start = start;
     run->pages = bytes >> large.page_shift;
     run->zero = true;
@@ -346,7 +342,7 @@ static hak_run_t *add_units(uintptr_t start, size_t bytes, uint32_t now_ms) {
     return free_run(run);
 }
 
-static hak_run_t *claim_run(size_t pages, size_t align, uint32_t now_ms) {
+static hak_run_t *claim_run(size_t pages, size_t align) {
     size_t wanted = pages << large.page_shift;
     size_t bytes = hak_round_up(wanted, HAK_SUPERSLAB_BYTES);
     hak_area_t area = wanted >= GIANT_BYTES ? HAK_AREA_GIANT : HAK_AREA_LARGE;
@@ -359,7 +355,7 @@ static hak_run_t *claim_run(size_t pages, size_t align, uint32_t now_ms) {
     } else if (hak_map.huge_by_default && hak_options.thp == 0) {
         hak_os.huge_pages(start, bytes, HAK_HUGE_NEVER);
     }
-    return add_units((uintptr_t)start, bytes, now_ms);
+    return add_units((uintptr_t)start, bytes);
 }
 
 /* A free run, off all lists, that starts at a multiple of align and has exactly the pages. */
@@ -384,7 +380,7 @@ static hak_run_t *shape_run(hak_run_t *run, size_t pages, size_t align) {
     return run;
 }
 
-static hak_run_t *find_run(size_t pages, size_t align, uint32_t now_ms) {
+static hak_run_t *find_run(size_t pages, size_t align) {
     size_t slack = align > page_bytes() ? (align >> large.page_shift) - 1 : 0;
     hak_run_t *run = hak_run_tree_find(large.tree, pages + slack);
     if (run == NULL && slack != 0) { /* one that happens to be aligned */
@@ -395,20 +391,27 @@ static hak_run_t *find_run(size_t pages, size_t align, uint32_t now_ms) {
     }
     if (run == NULL) {
         size_t extra = align > HAK_SUPERSLAB_BYTES ? 0 : slack;
-        run = claim_run(pages + (align == HAK_SUPERSLAB_BYTES ? 0 : extra), align, now_ms);
+        run = claim_run(pages + (align == HAK_SUPERSLAB_BYTES ? 0 : extra), align);
     }
     return run;
 }
 
-static void make_live(hak_run_t *run, uint32_t now_ms) {
-    if (run->purged) {
-        hak_retain_wanted_back(&large.retain, run_bytes(run), run->since_ms, now_ms);
-        run->purged = false;
+/* A run that goes live and is not resident: it is faulted in, maybe again. */
+static void note_wanted_back(const hak_run_t *run, uint32_t now_ms) {
+    size_t clean = (run->pages - run->dirty_pages) << large.page_shift;
+    size_t back = hak_min(clean, large.returned_bytes);
+    if (back != 0) {
+        large.returned_bytes -= back;
+        hak_retain_wanted_back(&hak_retain, back, large.returned_ms, now_ms);
     }
+}
+
+static void make_live(hak_run_t *run, uint32_t now_ms) {
+    note_wanted_back(run, now_ms);
     run->live = true;
     run->dirty_pages = 0;
     set_entries(run);
-    large.retain.live_bytes += run_bytes(run);
+    hak_retain_add_live(&large.share, run_bytes(run));
     large.live_blocks++;
 }
 
@@ -420,7 +423,7 @@ void *hak_large_alloc(size_t size, size_t align, bool *zero) {
     }
     uint32_t now_ms = hak_os.now_ms();
     align = hak_max(align, page_bytes());
-    hak_run_t *run = find_run(pages_of(size), align, now_ms);
+    hak_run_t *run = find_run(pages_of(size), align);
     if (run != NULL) {
         run = shape_run(run, pages_of(size), align);
     }
@@ -447,11 +450,10 @@ static hak_run_t *live_run(const void *p) {
 
 static void release_run(hak_run_t *run, size_t dirty_pages) {
     uint32_t now_ms = hak_os.now_ms();
-    large.retain.live_bytes -= run_bytes(run);
+    hak_retain_sub_live(&large.share, run_bytes(run));
     large.live_blocks--;
     run->dirty_pages = dirty_pages;
     run->zero = dirty_pages == 0;
-    run->purged = false;
     run->since_ms = now_ms;
     free_run(run);
     keep_within_bounds(now_ms);
@@ -483,7 +485,7 @@ static void shrink_run(hak_run_t *run, size_t pages) {
     run->zero = false;
     run->since_ms = hak_os.now_ms();
     if (cut_run(run, pages)) {
-        large.retain.live_bytes -= before - run_bytes(run);
+        hak_retain_sub_live(&large.share, before - run_bytes(run));
         keep_within_bounds(run->since_ms);
     }
     run->dirty_pages = 0;
@@ -499,7 +501,7 @@ static hak_run_t *room_behind(hak_run_t *run, size_t more_pages) {
     size_t missing = more_pages - (next != NULL ? next->pages : 0);
     size_t bytes = hak_round_up(missing << large.page_shift, HAK_SUPERSLAB_BYTES);
     if (end % HAK_SUPERSLAB_BYTES != 0 || is_large(end) || !hak_map_claim_at((void *)end, bytes) ||
-        add_units(end, bytes, hak_os.now_ms()) == NULL) {
+        add_units(end, bytes) == NULL) {
         return NULL;
     }
     return run_starting_at(run_end(run));
@@ -515,10 +517,8 @@ static bool grow_run(hak_run_t *run, size_t pages) {
     if (shape_run(next, more, page_bytes()) == NULL) {
         return false;
     }
-    if (next->purged) {
-        hak_retain_wanted_back(&large.retain, run_bytes(next), next->since_ms, now_ms);
-    }
-    large.retain.live_bytes += run_bytes(next);
+    note_wanted_back(next, now_ms);
+    hak_retain_add_live(&large.share, run_bytes(next));
     run->pages += next->pages;
     drop_run(next);
     set_entries(run);
@@ -595,6 +595,16 @@ hak_large_place_t hak_large_place(const void *p) {
     return place;
 }
 
+void hak_large_shed(size_t bytes) {
+    hak_lock(&large.lock);
+    uint32_t now_ms = hak_os.now_ms();
+    size_t keep = large.share.retained_bytes - hak_min(bytes, large.share.retained_bytes);
+    while (large.share.retained_bytes > keep) {
+        give_back(large.oldest, now_ms);
+    }
+    hak_unlock(&large.lock);
+}
+
 bool hak_large_trim(void) {
     hak_lock(&large.lock);
     bool gave = large.oldest != NULL;
@@ -609,11 +619,11 @@ bool hak_large_trim(void) {
 void hak_large_gauges(hak_large_gauges_t *out) {
     hak_lock(&large.lock);
     *out = (hak_large_gauges_t){
-        .live_bytes = large.retain.live_bytes,
+        .live_bytes = large.share.live_bytes,
         .live_blocks = large.live_blocks,
         .free_bytes = large.free_pages << large.page_shift,
-        .retained_bytes = large.retain.retained_bytes,
-        .bound_bytes = hak_retain_bound(&large.retain),
+        .retained_bytes = large.share.retained_bytes,
+        .bound_bytes = hak_retain_bound(&hak_retain),
     };
     hak_unlock(&large.lock);
 }
@@ -635,7 +645,7 @@ bool hak_large_is_valid(void) {
     size_t pages = 0;
     size_t dirty = 0;
     bool valid = hak_run_tree_is_valid(large.tree, &pages, &dirty) && pages == large.free_pages &&
-                 dirty << large.page_shift == large.retain.retained_bytes;
+                 dirty << large.page_shift == large.share.retained_bytes;
     for (hak_run_t *run = large.oldest; run != NULL && valid; run = run->newer) {
         hak_run_t *left = run_ending_at(run->start);
         hak_run_t *right = run_starting_at(run_end(run));

@@ -56,6 +56,8 @@ bool hak_large_resize(void *p, size_t size);
 bool hak_large_move(void *to, void *from);
 /* What lies at p, an address tagged HAK_TAG_LARGE; for reports. */
 hak_large_place_t hak_large_place(const void *p);
+/* Gives back so much of what is retained, the oldest first, as far as there is any. */
+void hak_large_shed(size_t bytes);
 bool hak_large_trim(void);
 void hak_large_gauges(hak_large_gauges_t *out);
 

@@ -32,6 +32,8 @@ typedef struct {
     /* Moves the pages of from to to, whose own pages are dropped; from stays mapped and reads as
      * zero. False leaves both untouched. */
     bool (*move)(void *from, void *to, size_t bytes);
+    /* Makes the range resident, its contents unchanged, for less than a fault for each page costs. */
+    bool (*populate)(void *addr, size_t bytes);
     void (*huge_pages)(void *addr, size_t bytes, hak_huge_t wish);
     uint32_t (*now_ms)(void); /* monotonic; wraps after 49 days */
     void (*wait)(void *word, uint32_t while_value);

@@ -27,6 +27,10 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 #define ERR_EXIST 17
 #define ERR_INTR 4
 
@@ -117,6 +121,10 @@ static bool os_move(void *from, void *to, size_t bytes) {
     return true;
 }
 
+static bool os_populate(void *addr, size_t bytes) {
+    return !is_error(call3(SYS_madvise, (long)addr, (long)bytes, MADV_POPULATE_WRITE));
+}
+
 static void os_huge_pages(void *addr, size_t bytes, hak_huge_t wish) {
     (void)call3(SYS_madvise, (long)addr, (long)bytes,
                 wish == HAK_HUGE_PLEASE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
@@ -156,6 +164,7 @@ hak_os_t hak_os = {
     .unmap = os_unmap,
     .purge = os_purge,
     .move = os_move,
+    .populate = os_populate,
     .huge_pages = os_huge_pages,
     .now_ms = os_now_ms,
     .wait = os_wait,

@@ -8,8 +8,6 @@
 #include "os.h"
 #include "stats.h"
 
-#define DIRTY_PAGE_BYTES 4096
-#define PAGES_PER_SLOT (HAK_SLOT_BYTES / DIRTY_PAGE_BYTES)
 /* EMPTY slots that were cut out of a wider slab, or come from the LRU, belong to no class. */
 #define NO_CLASS HAK_CLASSES
 /* SuperSlabs looked at for a run of slots before a fresh one is preferred: bounds the lock. */
@@ -28,7 +26,8 @@ static struct {
     size_t lru_count;
     hak_superslab_t *all;
     hak_superslab_t *spare_records;
-    hak_retain_t retain;
+    hak_share_t share;
+    size_t tiny_bytes;    /* of ACTIVE slots whose class is tiny */
     size_t evicted;       /* SuperSlabs unmapped and not mapped again since evicted_ms */
     uint32_t evicted_ms;
     size_t superslabs_now, superslabs_peak;
@@ -42,7 +41,7 @@ static size_t dirty_bytes(const hak_slab_t *slab) {
     for (unsigned i = 0; i < slab->slots; i++) {
         pages += slab[i].dirty_pages;
     }
-    return pages * DIRTY_PAGE_BYTES;
+    return pages * HAK_DIRTY_PAGE_BYTES;
 }
 
 static void list_empty(hak_slab_t *slab) {
@@ -154,15 +153,23 @@ static hak_superslab_t *take_record(void) {
     return ss;
 }
 
-static void advise_huge_pages(hak_superslab_t *ss) {
-    if (hak_options.thp == 1) {
+/* Of wide blocks a program may never touch the middle, so only tiny ones count. */
+static bool wants_huge_pages(unsigned cls) {
+    return hak_options.thp == 1 || (hak_options.thp == 2 && cls < HAK_TINY_CLASSES &&
+                                    pool.tiny_bytes >= HAK_HUGE_FROM_BYTES);
+}
+
+static void advise_huge_pages(hak_superslab_t *ss, unsigned cls) {
+    ss->huge = wants_huge_pages(cls);
+    if (ss->huge) {
         hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_PLEASE);
     } else if (hak_map.huge_by_default) {
         hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_NEVER);
     }
 }
 
-static hak_superslab_t *map_superslab(void) {
+/* For a slab of the class, HAK_CLASSES for any. */
+static hak_superslab_t *map_superslab(unsigned cls) {
     hak_superslab_t *ss = take_record();
     if (ss == NULL) {
         return NULL;
@@ -181,7 +188,7 @@ static hak_superslab_t *map_superslab(void) {
     }
     ss->active = ss->empty = 0;
     ss->mapped = true;
-    advise_huge_pages(ss);
+    advise_huge_pages(ss, cls);
     hak_map_set_tags(ss->base, HAK_SLOTS, HAK_TAG_UNUSED);
     hak_map_set_record(ss->base, ss);
     pool.superslabs_now++;
@@ -215,7 +222,7 @@ static void claim_slot(hak_superslab_t *ss, unsigned index, uint32_t now_ms) {
     HAK_ASSERT(slab->state != HAK_SLOT_ACTIVE);
     if (slab->state == HAK_SLOT_UNUSED) {
         if (slab->purged) {
-            hak_retain_wanted_back(&pool.retain, HAK_SLOT_BYTES, slab->since_ms, now_ms);
+            hak_retain_wanted_back(&hak_retain, HAK_SLOT_BYTES, slab->since_ms, now_ms);
         }
         return;
     }
@@ -224,7 +231,7 @@ static void claim_slot(hak_superslab_t *ss, unsigned index, uint32_t now_ms) {
         cut_empty(head);
     }
     unlist_empty(slab);
-    pool.retain.retained_bytes -= dirty_bytes(slab);
+    hak_retain_sub_kept(&pool.share, dirty_bytes(slab));
     pool.slots_empty--;
     ss->empty &= ~((uint32_t)1 << index);
     slab->state = HAK_SLOT_UNUSED;
@@ -240,6 +247,9 @@ static hak_slab_t *activate(hak_superslab_t *ss, unsigned first, unsigned cls) {
         slab[i].state = HAK_SLOT_ACTIVE;
         slab[i].first = (uint8_t)first;
         slab[i].purged = false;
+        if (ss->huge) { /* the first touch makes all of it resident */
+            slab[i].dirty_pages = HAK_SLOT_DIRTY_PAGES;
+        }
     }
     slab->cls = (uint8_t)cls;
     slab->slots = (uint8_t)count;
@@ -249,7 +259,8 @@ static hak_slab_t *activate(hak_superslab_t *ss, unsigned first, unsigned cls) {
     slab->listed = false;
     hak_store_relaxed(&slab->carved, 0);
     hak_store_relaxed(&slab->remote, 0);
-    pool.retain.live_bytes += count * HAK_SLOT_BYTES;
+    hak_retain_add_live(&pool.share, count * HAK_SLOT_BYTES);
+    pool.tiny_bytes += cls < HAK_TINY_CLASSES ? HAK_SLOT_BYTES : 0;
     hak_map_set_tags(hak_slab_base(slab), count, hak_tag_of_class(cls));
     return slab;
 }
@@ -259,7 +270,7 @@ static void note_dirty(hak_slab_t *slab) {
     size_t carved = hak_load_relaxed(&slab->carved) * hak_class_stride(slab->cls);
     for (unsigned i = 0; i < slab->slots; i++) {
         size_t here = hak_min(carved, HAK_SLOT_BYTES);
-        size_t pages = hak_round_up(here, DIRTY_PAGE_BYTES) / DIRTY_PAGE_BYTES;
+        size_t pages = hak_round_up(here, HAK_DIRTY_PAGE_BYTES) / HAK_DIRTY_PAGE_BYTES;
         slab[i].dirty_pages = (uint8_t)hak_max(slab[i].dirty_pages, pages);
         carved -= here;
     }
@@ -281,8 +292,9 @@ static void deactivate(hak_slab_t *slab, uint32_t now_ms) {
     slab->since_ms = now_ms;
     hak_store_relaxed(&slab->owner, NULL);
     pool.slots_empty += slab->slots;
-    pool.retain.live_bytes -= slab->slots * HAK_SLOT_BYTES;
-    pool.retain.retained_bytes += dirty_bytes(slab);
+    hak_retain_sub_live(&pool.share, slab->slots * HAK_SLOT_BYTES);
+    pool.tiny_bytes -= slab->cls < HAK_TINY_CLASSES ? HAK_SLOT_BYTES : 0;
+    hak_retain_add_kept(&pool.share, dirty_bytes(slab));
     hak_map_set_tags(hak_slab_base(slab), slab->slots, HAK_TAG_EMPTY);
     list_empty(slab);
 }
@@ -302,7 +314,7 @@ static void purge_empty(hak_slab_t *slab, uint32_t now_ms) {
             HAK_COUNT(purge_failures);
         }
     }
-    pool.retain.retained_bytes -= bytes;
+    hak_retain_sub_kept(&pool.share, bytes);
     pool.slots_empty -= slab->slots;
     ss->empty &= ~slot_mask(slab->index, slab->slots);
     hak_map_set_tags(hak_slab_base(slab), slab->slots, HAK_TAG_RETURNED);
@@ -342,9 +354,6 @@ static void lru_enter(hak_superslab_t *ss, uint32_t now_ms) {
 
 static hak_superslab_t *lru_leave(void) {
     hak_superslab_t *ss = pool.lru_newest;
-    if (ss == NULL) {
-        return NULL;
-    }
     lru_remove(ss);
     for (unsigned i = 0; i < HAK_SLOTS; i++) {
         hak_slab_t *slab = &ss->slabs[i];
@@ -366,13 +375,13 @@ static hak_superslab_t *lru_leave(void) {
 static size_t superslab_dirty_bytes(const hak_superslab_t *ss) {
     size_t bytes = 0;
     for (unsigned i = 0; i < HAK_SLOTS; i++) {
-        bytes += (size_t)ss->slabs[i].dirty_pages * DIRTY_PAGE_BYTES;
+        bytes += (size_t)ss->slabs[i].dirty_pages * HAK_DIRTY_PAGE_BYTES;
     }
     return bytes;
 }
 
 static void forget_dirt(hak_superslab_t *ss) {
-    pool.retain.retained_bytes -= superslab_dirty_bytes(ss);
+    hak_retain_sub_kept(&pool.share, superslab_dirty_bytes(ss));
     pool.slots_empty -= (size_t)__builtin_popcount(ss->empty);
     ss->empty = 0;
     for (unsigned i = 0; i < HAK_SLOTS; i++) {
@@ -431,7 +440,7 @@ static bool give_back_oldest(uint32_t now_ms) {
 }
 
 static void keep_within_bounds(uint32_t now_ms) {
-    while (hak_retain_excess(&pool.retain, now_ms) != 0 && give_back_oldest(now_ms)) {
+    while (hak_retain_excess(&hak_retain, now_ms) != 0 && give_back_oldest(now_ms)) {
     }
     while (pool.lru_count > hak_max(hak_options.lru_max, hak_options.prewarm)) {
         size_t before = pool.lru_count;
@@ -470,12 +479,6 @@ static int find_run(uint32_t bits, unsigned count) {
     return bits == 0 ? -1 : __builtin_ctz(bits);
 }
 
-/* Resident memory first: taking it costs no page fault and no memory. */
-static int find_slots(const hak_superslab_t *ss, unsigned count) {
-    int run = find_run(ss->empty, count);
-    return run >= 0 ? run : find_run(~ss->active, count);
-}
-
 static hak_slab_t *take_slots(hak_superslab_t *ss, int first, unsigned cls, uint32_t now_ms) {
     for (unsigned i = 0; i < hak_class_info[cls].slots; i++) {
         claim_slot(ss, (unsigned)first + i, now_ms);
@@ -490,7 +493,7 @@ static hak_slab_t *acquire_stage1(unsigned cls) {
     }
     hak_superslab_t *ss = hak_slab_superslab(slab);
     unlist_empty(slab);
-    pool.retain.retained_bytes -= dirty_bytes(slab);
+    hak_retain_sub_kept(&pool.share, dirty_bytes(slab));
     pool.slots_empty -= slab->slots;
     ss->empty &= ~slot_mask(slab->index, slab->slots);
     HAK_COUNT(stage1);
@@ -501,22 +504,25 @@ static hak_slab_t *acquire_stage1(unsigned cls) {
     return activate(ss, slab->index, cls);
 }
 
-static hak_slab_t *acquire_stage2(unsigned cls, int tries_max, uint32_t now_ms) {
+static void trace_stage2(const hak_superslab_t *ss, int first, unsigned cls) {
+    if (hak_options.ss_acquire_debug) {
+        hak_message_trace("[SP_ACQUIRE_STAGE2] class=%u using %s slot (ss=%p slab=%d)", cls,
+                          (ss->empty >> first) & 1 ? "EMPTY" : "UNUSED", (void *)ss->base, first);
+    }
+}
+
+/* The fullest SuperSlab with room: in EMPTY slots only, or in any that are not ACTIVE. */
+static hak_slab_t *acquire_stage2(unsigned cls, bool only_empty, int tries_max, uint32_t now_ms) {
     unsigned count = hak_class_info[cls].slots;
     int tries = 0;
     for (uint32_t bits = pool.bucket_bits; bits != 0;) {
         unsigned fullest = 31 - (unsigned)__builtin_clz(bits);
         bits &= ~((uint32_t)1 << fullest);
         for (hak_superslab_t *ss = pool.buckets[fullest]; ss != NULL; ss = ss->next) {
-            int first = find_slots(ss, count);
+            int first = find_run(only_empty ? ss->empty : ~ss->active, count);
             if (first >= 0) {
                 HAK_COUNT(stage2);
-                if (hak_options.ss_acquire_debug) {
-                    bool was_empty = (ss->empty >> first) & 1;
-                    hak_message_trace("[SP_ACQUIRE_STAGE2] class=%u using %s slot (ss=%p slab=%d)",
-                                      cls, was_empty ? "EMPTY" : "UNUSED", (void *)ss->base,
-                                      first);
-                }
+                trace_stage2(ss, first, cls);
                 return take_slots(ss, first, cls, now_ms);
             }
             if (++tries == tries_max) {
@@ -527,40 +533,75 @@ static hak_slab_t *acquire_stage2(unsigned cls, int tries_max, uint32_t now_ms) 
     return NULL;
 }
 
-static hak_slab_t *acquire_stage3(unsigned cls, uint32_t now_ms) {
-    hak_superslab_t *ss = lru_leave();
-    bool from_lru = ss != NULL;
-    if (!from_lru) {
-        ss = map_superslab();
-        if (pool.evicted != 0) {
-            pool.evicted--;
-            hak_retain_wanted_back(&pool.retain, HAK_SUPERSLAB_BYTES, pool.evicted_ms, now_ms);
-        }
-    }
-    if (ss == NULL) {
-        return NULL;
-    }
+static hak_slab_t *acquire_stage3(unsigned cls, hak_superslab_t *ss, bool from_lru,
+                                  uint32_t now_ms) {
     HAK_COUNT(stage3);
     if (hak_options.ss_acquire_debug) {
         hak_message_trace("[SP_ACQUIRE_STAGE3] class=%u new SuperSlab (ss=%p from_lru=%d)", cls,
                           (void *)ss->base, from_lru);
     }
-    return take_slots(ss, find_slots(ss, hak_class_info[cls].slots), cls, now_ms);
+    unsigned count = hak_class_info[cls].slots;
+    int first = find_run(ss->empty, count);
+    return take_slots(ss, first >= 0 ? first : find_run(~ss->active, count), cls, now_ms);
+}
+
+static hak_slab_t *acquire_from_lru(unsigned cls, bool only_dirty, uint32_t now_ms) {
+    hak_superslab_t *ss = pool.lru_newest;
+    if (ss == NULL || (only_dirty && superslab_dirty_bytes(ss) == 0)) {
+        return NULL;
+    }
+    return acquire_stage3(cls, lru_leave(), true, now_ms);
+}
+
+static hak_slab_t *acquire_from_system(unsigned cls, uint32_t now_ms) {
+    hak_superslab_t *ss = map_superslab(cls);
+    if (ss == NULL) {
+        return NULL;
+    }
+    if (pool.evicted != 0) {
+        pool.evicted--;
+        hak_retain_wanted_back(&hak_retain, HAK_SUPERSLAB_BYTES, pool.evicted_ms, now_ms);
+    }
+    return acquire_stage3(cls, ss, false, now_ms);
+}
+
+/* Memory that is resident comes first, wherever it is: it costs no page fault and no memory. */
+static hak_slab_t *acquire_resident(unsigned cls, uint32_t now_ms) {
+    hak_slab_t *slab = acquire_stage1(cls);
+    if (slab == NULL && pool.newest != NULL) {
+        slab = acquire_stage2(cls, true, RUN_TRIES, now_ms);
+    }
+    return slab != NULL ? slab : acquire_from_lru(cls, true, now_ms);
+}
+
+static hak_slab_t *acquire_any(unsigned cls, uint32_t now_ms) {
+    hak_slab_t *slab = acquire_stage2(cls, false, RUN_TRIES, now_ms);
+    if (slab == NULL) {
+        slab = acquire_from_lru(cls, false, now_ms);
+    }
+    if (slab == NULL) {
+        slab = acquire_from_system(cls, now_ms);
+    }
+    if (slab == NULL) { /* no memory: now the search may take as long as it takes */
+        slab = acquire_stage2(cls, false, INT32_MAX, now_ms);
+    }
+    return slab;
+}
+
+hak_slab_t *hak_pool_acquire_resident(unsigned cls) {
+    hak_lock(&pool.lock);
+    hak_slab_t *slab = acquire_resident(cls, hak_os.now_ms());
+    hak_unlock(&pool.lock);
+    return slab;
 }
 
 hak_slab_t *hak_pool_acquire(unsigned cls) {
     HAK_ASSERT_EXPENSIVE(hak_pool_is_valid());
     hak_lock(&pool.lock);
     uint32_t now_ms = hak_os.now_ms();
-    hak_slab_t *slab = acquire_stage1(cls);
+    hak_slab_t *slab = acquire_resident(cls, now_ms);
     if (slab == NULL) {
-        slab = acquire_stage2(cls, RUN_TRIES, now_ms);
-    }
-    if (slab == NULL) {
-        slab = acquire_stage3(cls, now_ms);
-    }
-    if (slab == NULL) { /* no memory: now the search may take as long as it takes */
-        slab = acquire_stage2(cls, INT32_MAX, now_ms);
+        slab = acquire_any(cls, now_ms);
     }
     hak_unlock(&pool.lock);
     return slab;
@@ -589,11 +630,20 @@ void hak_pool_release(hak_slab_t *slab) {
     HAK_ASSERT_EXPENSIVE(hak_pool_is_valid());
 }
 
+void hak_pool_shed(size_t bytes) {
+    hak_lock(&pool.lock);
+    uint32_t now_ms = hak_os.now_ms();
+    size_t keep = pool.share.retained_bytes - hak_min(bytes, pool.share.retained_bytes);
+    while (pool.share.retained_bytes > keep && give_back_oldest(now_ms)) {
+    }
+    hak_unlock(&pool.lock);
+}
+
 void hak_pool_prewarm(size_t count) {
     hak_lock(&pool.lock);
     uint32_t now_ms = hak_os.now_ms();
     for (size_t i = 0; i < count; i++) {
-        hak_superslab_t *ss = map_superslab();
+        hak_superslab_t *ss = map_superslab(HAK_CLASSES);
         if (ss == NULL) {
             break;
         }
@@ -605,21 +655,21 @@ void hak_pool_prewarm(size_t count) {
 bool hak_pool_trim(void) {
     hak_lock(&pool.lock);
     uint32_t now_ms = hak_os.now_ms();
-    size_t before = pool.retain.retained_bytes + pool.lru_count * HAK_SUPERSLAB_BYTES;
+    size_t before = pool.share.retained_bytes + pool.lru_count * HAK_SUPERSLAB_BYTES;
     for (size_t left = pool.lru_count; left > 0; left--) {
         lru_evict(pool.lru_oldest, now_ms);
     }
     while (pool.oldest != NULL) {
         purge_empty(pool.oldest, now_ms);
     }
-    bool gave = pool.retain.retained_bytes + pool.lru_count * HAK_SUPERSLAB_BYTES < before;
+    bool gave = pool.share.retained_bytes + pool.lru_count * HAK_SUPERSLAB_BYTES < before;
     hak_unlock(&pool.lock);
     return gave;
 }
 
 void hak_pool_gauges(hak_pool_gauges_t *out) {
     hak_lock(&pool.lock);
-    size_t active = pool.retain.live_bytes / HAK_SLOT_BYTES;
+    size_t active = pool.share.live_bytes / HAK_SLOT_BYTES;
     *out = (hak_pool_gauges_t){
         .superslabs_now = pool.superslabs_now,
         .superslabs_peak = pool.superslabs_peak,
@@ -627,8 +677,8 @@ void hak_pool_gauges(hak_pool_gauges_t *out) {
         .slots_active = active,
         .slots_empty = pool.slots_empty,
         .slots_unused = pool.superslabs_now * HAK_SLOTS - active - pool.slots_empty,
-        .retained_bytes = pool.retain.retained_bytes,
-        .bound_bytes = hak_retain_bound(&pool.retain),
+        .retained_bytes = pool.share.retained_bytes,
+        .bound_bytes = hak_retain_bound(&hak_retain),
     };
     hak_unlock(&pool.lock);
 }
@@ -675,7 +725,7 @@ static bool superslab_is_valid(const hak_superslab_t *ss, size_t *retained, size
             return false;
         }
         *active += is_active;
-        *retained += is_empty ? (size_t)slab->dirty_pages * DIRTY_PAGE_BYTES : 0;
+        *retained += is_empty ? (size_t)slab->dirty_pages * HAK_DIRTY_PAGE_BYTES : 0;
     }
     return hak_map_record(ss->base) == ss;
 }
@@ -723,8 +773,8 @@ bool hak_pool_is_valid(void) {
                     (ss->active == 0) == ss->in_lru;
         }
     }
-    valid = valid && retained == pool.retain.retained_bytes &&
-            active * HAK_SLOT_BYTES == pool.retain.live_bytes &&
+    valid = valid && retained == pool.share.retained_bytes &&
+            active * HAK_SLOT_BYTES == pool.share.live_bytes &&
             superslabs == pool.superslabs_now;
     hak_unlock(&pool.lock);
     return valid;

@@ -35,8 +35,12 @@ typedef struct {
 
 /* A slab of the class, ACTIVE, without an owner, nothing carved; NULL when there is no memory. */
 hak_slab_t *hak_pool_acquire(unsigned cls);
+/* The same of memory that is resident, kept from earlier use; NULL when there is none. */
+hak_slab_t *hak_pool_acquire_resident(unsigned cls);
 /* slab: ACTIVE, all blocks home, on no list of a heap. */
 void hak_pool_release(hak_slab_t *slab);
+/* Gives back so much of what is retained, the oldest first, as far as there is any. */
+void hak_pool_shed(size_t bytes);
 /* Maps count SuperSlabs ahead of need. */
 void hak_pool_prewarm(size_t count);
 /* Gives back all that is not ACTIVE; true when something was. */

@@ -1,8 +1,9 @@
-/* retain.h: how much freed memory a tier may keep, and when it has kept too much.
+/* retain.h: how much freed memory may be kept, and when it is too much.
  *
- * Owns:      the bound and how it moves.
+ * Owns:      the bound and how it moves; the sums over the tiers that it is made of.
  * Knows not: what is kept or how it is given back.
- * Threads:   guarded by the lock of the tier that owns the hak_retain_t.
+ * Threads:   a tier's share is guarded by the tier's lock. The sums are atomic, relaxed: they decide
+ *            how much is kept, never what; a stale one moves a purge to the next occasion.
  *
  *   bound = max(HAKMEM_RETAIN MiB, HAKMEM_RETAIN_SHARE % of live) + boost
  *
@@ -10,19 +11,52 @@
  * idle program is small without a helper thread. When memory that was given back is wanted again
  * within the decay time, boost grows by it, so that a pulsing program does not fault all day;
  * boost halves with each decay time that passes, and is itself bounded by a share of live.
+ *
+ * What one tier keeps is of no use to another. So when live and kept memory together are about to
+ * be more than they ever were, kept memory goes first: hak_retain_over_peak().
  */
 #ifndef HAK_RETAIN_H
 #define HAK_RETAIN_H
 
+#include "atomic.h"
 #include "config.h"
 #include "options.h"
 
 typedef struct {
+    _Atomic size_t live_bytes;
+    _Atomic size_t retained_bytes;
+    _Atomic size_t boost_bytes;
+    _Atomic size_t peak_bytes;  /* the most that live and retained memory were together */
+    _Atomic uint32_t boost_ms;  /* when boost last changed */
+} hak_retain_t;
+
+/* A tier's part of the sums. */
+typedef struct {
     size_t live_bytes;
     size_t retained_bytes;
-    size_t boost_bytes;
-    uint32_t boost_ms; /* when boost last changed */
-} hak_retain_t;
+} hak_share_t;
+
+extern HAK_HIDDEN hak_retain_t hak_retain;
+
+HAK_INLINE void hak_retain_add_live(hak_share_t *share, size_t bytes) {
+    share->live_bytes += bytes;
+    hak_add_relaxed(&hak_retain.live_bytes, bytes);
+}
+
+HAK_INLINE void hak_retain_sub_live(hak_share_t *share, size_t bytes) {
+    share->live_bytes -= bytes;
+    hak_sub_relaxed(&hak_retain.live_bytes, bytes);
+}
+
+HAK_INLINE void hak_retain_add_kept(hak_share_t *share, size_t bytes) {
+    share->retained_bytes += bytes;
+    hak_add_relaxed(&hak_retain.retained_bytes, bytes);
+}
+
+HAK_INLINE void hak_retain_sub_kept(hak_share_t *share, size_t bytes) {
+    share->retained_bytes -= bytes;
+    hak_sub_relaxed(&hak_retain.retained_bytes, bytes);
+}
 
 /* Times are of a clock that wraps; differences below 24 days are right. */
 HAK_INLINE bool hak_retain_is_older(uint32_t since_ms, uint32_t now_ms) {
@@ -30,18 +64,20 @@ HAK_INLINE bool hak_retain_is_older(uint32_t since_ms, uint32_t now_ms) {
 }
 
 HAK_INLINE size_t hak_retain_bound(const hak_retain_t *r) {
-    size_t share = r->live_bytes / 100 * hak_options.retain_share;
-    return hak_max((size_t)hak_options.retain << 20, share) + r->boost_bytes;
+    size_t part = hak_load_relaxed(&r->live_bytes) / 100 * hak_options.retain_share;
+    return hak_max((size_t)hak_options.retain << 20, part) + hak_load_relaxed(&r->boost_bytes);
 }
 
 /* Bytes to give back now. */
 HAK_INLINE size_t hak_retain_excess(hak_retain_t *r, uint32_t now_ms) {
-    if (r->boost_bytes != 0 && hak_retain_is_older(r->boost_ms, now_ms)) {
-        r->boost_bytes = r->boost_bytes < 4096 ? 0 : r->boost_bytes / 2;
-        r->boost_ms = now_ms;
+    size_t boost = hak_load_relaxed(&r->boost_bytes);
+    if (boost != 0 && hak_retain_is_older(hak_load_relaxed(&r->boost_ms), now_ms)) {
+        hak_store_relaxed(&r->boost_bytes, boost < 4096 ? 0 : boost / 2);
+        hak_store_relaxed(&r->boost_ms, now_ms);
     }
     size_t bound = hak_retain_bound(r);
-    return r->retained_bytes > bound ? r->retained_bytes - bound : 0;
+    size_t retained = hak_load_relaxed(&r->retained_bytes);
+    return retained > bound ? retained - bound : 0;
 }
 
 /* bytes that were given back at purged_ms are about to be used again. */
@@ -51,9 +87,24 @@ HAK_INLINE void hak_retain_wanted_back(hak_retain_t *r, size_t bytes, uint32_t p
         return;
     }
     size_t pulse = hak_min(bytes, HAK_PULSE_MAX_BYTES); /* a loop of one large malloc and free */
-    size_t limit = hak_max(r->live_bytes / 4, pulse) + ((size_t)hak_options.retain << 20);
-    r->boost_bytes = hak_min(r->boost_bytes + bytes, limit);
-    r->boost_ms = now_ms;
+    size_t limit = hak_max(hak_load_relaxed(&r->live_bytes) / 4, pulse) +
+                   ((size_t)hak_options.retain << 20);
+    hak_store_relaxed(&r->boost_bytes, hak_min(hak_load_relaxed(&r->boost_bytes) + bytes, limit));
+    hak_store_relaxed(&r->boost_ms, now_ms);
+}
+
+/* Live memory has just grown: by how much all of it is above what it may be, the peak there was and
+ * boost, as far as that is kept memory, which can go. Where nothing can, the peak rises. */
+HAK_INLINE size_t hak_retain_over_peak(hak_retain_t *r) {
+    size_t retained = hak_load_relaxed(&r->retained_bytes);
+    size_t total = hak_load_relaxed(&r->live_bytes) + retained;
+    size_t most = hak_load_relaxed(&r->peak_bytes) + hak_load_relaxed(&r->boost_bytes);
+    if (HAK_LIKELY(total <= most)) {
+        return 0;
+    }
+    size_t over = hak_min(total - most, retained);
+    hak_add_relaxed(&r->peak_bytes, total - most - over);
+    return over;
 }
 
 #endif

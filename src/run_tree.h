@@ -19,7 +19,6 @@ typedef struct hak_run {
     uint32_t since_ms;             /* free runs: when freed, or purged */
     bool live;
     bool zero;                     /* free runs: reads as zero throughout */
-    bool purged;                   /* free runs: clean because it was given back */
 } hak_run_t;
 
 void hak_run_tree_insert(hak_run_t **tree, hak_run_t *run);

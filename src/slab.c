@@ -5,6 +5,7 @@
 #include "slab.h"
 
 #include "message.h"
+#include "os.h"
 #include "remote_queue.h"
 #include "stats.h"
 
@@ -55,10 +56,52 @@ static unsigned take_free(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
     return want;
 }
 
+/* How much of the slab, from its base, needs no page fault. */
+static size_t resident_bytes(const hak_slab_t *slab) {
+    size_t pages = 0;
+    for (unsigned i = 0; i < slab->slots; i++) {
+        pages += slab[i].dirty_pages;
+        if (slab[i].dirty_pages < HAK_SLOT_DIRTY_PAGES) {
+            break;
+        }
+    }
+    return pages * HAK_DIRTY_PAGE_BYTES;
+}
+
+void hak_slab_populate(hak_slab_t *slab, size_t bytes) {
+    static _Atomic bool refused; /* by a system that cannot: relaxed, another try does no harm */
+    size_t carved = hak_load_relaxed(&slab->carved) * hak_class_stride(slab->cls);
+    size_t touched = hak_round_up(carved, hak_map.page_bytes);
+    size_t from = hak_max(resident_bytes(slab), touched);
+    size_t to = hak_min(hak_round_down(carved + bytes, hak_map.page_bytes),
+                        slab->slots * HAK_SLOT_BYTES);
+    if (from != touched || to < from + 2 * hak_map.page_bytes || hak_load_relaxed(&refused)) {
+        return;
+    }
+    HAK_COUNT(populate_calls);
+    if (!hak_os.populate(hak_slab_base(slab) + from, to - from)) {
+        hak_store_relaxed(&refused, true);
+        return;
+    }
+    for (unsigned i = 0; i < slab->slots && i * HAK_SLOT_BYTES < to; i++) {
+        size_t here = hak_min(to - i * HAK_SLOT_BYTES, HAK_SLOT_BYTES) / HAK_DIRTY_PAGE_BYTES;
+        slab[i].dirty_pages = (uint8_t)hak_max(slab[i].dirty_pages, here);
+    }
+}
+
+/* At most a page where pages would have to be made resident; what is resident costs nothing. */
+static unsigned carve_limit(const hak_slab_t *slab, unsigned carved) {
+    const hak_class_info_t *info = &hak_class_info[slab->cls];
+    size_t edge = (size_t)carved * info->stride;
+    size_t resident = resident_bytes(slab);
+    size_t ready = resident > edge ? (resident - edge) / info->stride : 0;
+    return (unsigned)hak_min(hak_max(ready, info->carve), info->capacity - carved);
+}
+
 static unsigned carve(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
     const hak_class_info_t *info = &hak_class_info[slab->cls];
     unsigned carved = hak_load_relaxed(&slab->carved);
-    unsigned count = (unsigned)hak_min(hak_min(want, info->carve), info->capacity - carved);
+    unsigned count = (unsigned)hak_min(want, carve_limit(slab, carved));
     if (count == 0) {
         return 0;
     }

@@ -32,9 +32,12 @@ HAK_INLINE bool hak_slab_holds(const hak_slab_t *slab, const void *p) {
            offset * info->wide_inverse < info->wide_inverse;
 }
 
-/* Appends up to want blocks to the chain: free ones, or, if there are none, carved ones (at most a
- * page of them: memory is not touched ahead of need). Returns how many. */
+/* Appends up to want blocks to the chain: free ones, or, if there are none, carved ones (of memory
+ * that is not resident at most a page: it is not touched ahead of need). Returns how many. */
 unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain);
+/* Where what was carved comes to the end of what is resident: makes up to bytes more of it resident at
+ * one go, if that is two pages at least. */
+void hak_slab_populate(hak_slab_t *slab, size_t bytes);
 /* Puts the chain head..tail of count blocks on the free list. */
 void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count);
 /* Moves the remote queue to the free list. Only for a slab just taken off its ready list. */

@@ -38,7 +38,7 @@ typedef struct hak_slab {
     uint8_t index;                  /* const: which slot of the SuperSlab this record stands for */
     uint8_t first;                  /* pool: the slot with which this one's slab starts */
     uint8_t state;                  /* pool: a hak_slot_state_t */
-    uint8_t dirty_pages;            /* pool: 4 KiB pages of the slot that may be resident */
+    uint8_t dirty_pages;            /* pool, owner: 4 KiB pages of the slot that may be resident */
     bool listed;                    /* owner: is in the owner's list of slabs with room */
     bool purged;                    /* pool: UNUSED because its memory was given back */
     uint32_t since_ms;              /* pool: when it became EMPTY, or was purged */
@@ -60,6 +60,7 @@ typedef struct hak_superslab {
     uint32_t since_ms;                 /* pool: when it entered the LRU */
     bool in_lru;                       /* pool */
     bool mapped;                       /* pool */
+    bool huge;                         /* const while mapped: asked for a huge page */
     hak_slab_t slabs[HAK_SLOTS];
 } hak_superslab_t;
 

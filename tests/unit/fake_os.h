@@ -20,6 +20,7 @@ typedef enum {
     FAKE_UNMAP,
     FAKE_PURGE,
     FAKE_MOVE,
+    FAKE_POPULATE,
     FAKE_ANY,
     FAKE_ENTRIES
 } fake_entry_t;
@@ -31,6 +32,7 @@ static struct {
     unsigned fail_first[FAKE_ENTRIES]; /* 0: never */
     unsigned fail_last[FAKE_ENTRIES];
     hak_map_result_t map_at_failure;
+    unsigned huge_wishes[HAK_HUGE_PLEASE + 1]; /* calls, by what was wished for */
     bool own_clock;
     uint32_t now_ms;
     char text[65536]; /* what was written, ended by 0 */
@@ -70,6 +72,15 @@ static inline bool fake_os_move(void *from, void *to, size_t bytes) {
     return !fake_os_fails(FAKE_MOVE) && fake_os.real.move(from, to, bytes);
 }
 
+static inline bool fake_os_populate(void *addr, size_t bytes) {
+    return !fake_os_fails(FAKE_POPULATE) && fake_os.real.populate(addr, bytes);
+}
+
+static inline void fake_os_huge_pages(void *addr, size_t bytes, hak_huge_t wish) {
+    fake_os.huge_wishes[wish]++;
+    fake_os.real.huge_pages(addr, bytes, wish);
+}
+
 static inline uint32_t fake_os_now_ms(void) {
     return fake_os.own_clock ? fake_os.now_ms : fake_os.real.now_ms();
 }
@@ -91,6 +102,7 @@ static inline void fake_os_reset(void) {
         fake_os.fail_first[i] = 0;
     }
     fake_os.map_at_failure = HAK_MAP_NO_MEMORY;
+    fake_os.huge_wishes[HAK_HUGE_NEVER] = fake_os.huge_wishes[HAK_HUGE_PLEASE] = 0;
     fake_os.text[0] = '\0';
     fake_os.text_bytes = 0;
     fake_os.writes = 0;
@@ -106,6 +118,8 @@ static inline void fake_os_install(void) {
         hak_os.unmap = fake_os_unmap;
         hak_os.purge = fake_os_purge;
         hak_os.move = fake_os_move;
+        hak_os.populate = fake_os_populate;
+        hak_os.huge_pages = fake_os_huge_pages;
         hak_os.now_ms = fake_os_now_ms;
     }
     fake_os_reset();

@@ -203,6 +203,29 @@ UNIT_CHILD(heap_block_is_free_finds_it_in_every_place) {
     CHECK(!hak_heap_block_is_free(blocks[6], cls));
 }
 
+/* A bin may hold one block of each of many slabs. Once it lies idle, fresh memory waits for it. */
+UNIT_CHILD(heap_refill_empties_idle_bins_before_it_takes_fresh_memory) {
+    static void *blocks[60 * 128];
+    allocate(blocks, 64 * 64, 1024);
+    CHECK(slots_active() == 64);
+    hak_heap_trim();
+    for (size_t i = 0; i < 64; i++) { /* one of each slab stays out of it until the end */
+        for (size_t k = 1; k < 64; k++) {
+            hak_free(blocks[i * 64 + k]);
+        }
+    }
+    hak_heap_trim();
+    for (size_t i = 0; i < 64; i++) {
+        hak_free(blocks[i * 64]); /* the last ones are in the bin and pin a slab each */
+    }
+    CHECK(slots_active() >= 16);
+    size_t mapped = hak_counters.superslabs_mapped;
+    allocate(blocks, 60 * 128, 512); /* 60 slabs of another class */
+    CHECK(hak_counters.superslabs_mapped == mapped);
+    CHECK(slots_active() < 70);
+    release(blocks, 60 * 128);
+}
+
 UNIT_CHILD(bins_count_counts_head_and_reserve) {
     void *blocks[40];
     allocate(blocks, 40, 1024);
@@ -247,6 +270,7 @@ int main(void) {
         cmocka_unit_test(heap_interval_of_a_pulse_follows_and_shrinks_again),
         cmocka_unit_test(heap_interval_over_leaves_a_short_bin_alone),
         cmocka_unit_test(heap_block_is_free_finds_it_in_every_place),
+        cmocka_unit_test(heap_refill_empties_idle_bins_before_it_takes_fresh_memory),
         cmocka_unit_test(bins_count_counts_head_and_reserve),
         cmocka_unit_test(heap_refill_takes_the_reserve_back_first),
     };

@@ -119,6 +119,69 @@ static void pool_acquire_prefers_fullest_superslab(void **state) {
     }
 }
 
+/* An EMPTY slot of a SuperSlab in the cache comes before an UNUSED one of a fuller SuperSlab. */
+static void pool_acquire_takes_resident_memory_first(void **state) {
+    (void)state;
+    hak_slab_t *slabs[HAK_SLOTS];
+    pool_fill_superslab(slabs, CLASS_64);
+    hak_slab_t *other = pool_acquire(CLASS_64);
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        pool_release(slabs[i]);
+    }
+    assert_int_equal(pool_gauges().superslabs_in_lru, 1);
+    assert_null(hak_slab_superslab(other)->next);
+    hak_slab_t *slab = hak_pool_acquire_resident(CLASS_80);
+    assert_ptr_equal(hak_slab_superslab(slab), hak_slab_superslab(slabs[0]));
+    assert_int_equal(hak_counters.superslabs_from_lru, 1);
+    pool_release(slab);
+    assert_true(hak_pool_trim());
+    assert_null(hak_pool_acquire_resident(CLASS_80)); /* room there is, but fresh */
+    pool_release(other);
+}
+
+static void pool_acquire_asks_for_huge_pages_once_much_is_at_work(void **state) {
+    (void)state;
+    static hak_slab_t *slabs[HAK_HUGE_FROM_BYTES / HAK_SLOT_BYTES + 1];
+    for (unsigned i = 0; i < UNIT_LENGTH(slabs); i++) {
+        assert_int_equal(fake_os.huge_wishes[HAK_HUGE_PLEASE], 0);
+        slabs[i] = pool_acquire(CLASS_64);
+    }
+    assert_int_equal(fake_os.huge_wishes[HAK_HUGE_PLEASE], 1);
+    hak_slab_t *last = slabs[UNIT_LENGTH(slabs) - 1];
+    assert_int_equal(last->dirty_pages, HAK_SLOT_DIRTY_PAGES); /* one touch, and all is resident */
+    for (unsigned i = 0; i < UNIT_LENGTH(slabs); i++) {
+        pool_release(slabs[i]);
+    }
+}
+
+static void pool_acquire_of_wide_classes_never_asks_for_huge_pages(void **state) {
+    (void)state;
+    static hak_slab_t *slabs[HAK_HUGE_FROM_BYTES / HAK_SLOT_BYTES / 4 + 8];
+    for (unsigned i = 0; i < UNIT_LENGTH(slabs); i++) {
+        slabs[i] = pool_acquire(CLASS_32K);
+    }
+    assert_int_equal(fake_os.huge_wishes[HAK_HUGE_PLEASE], 0);
+    for (unsigned i = 0; i < UNIT_LENGTH(slabs); i++) {
+        pool_release(slabs[i]);
+    }
+}
+
+static void pool_shed_gives_back_the_oldest(void **state) {
+    (void)state;
+    hak_slab_t *a = pool_acquire(CLASS_64);
+    hak_slab_t *b = pool_acquire(CLASS_64);
+    hak_slab_t *c = pool_acquire(CLASS_64);
+    pool_release(a);
+    pool_release(b);
+    hak_pool_shed(HAK_SLOT_BYTES / 2);
+    assert_int_equal(a->state, HAK_SLOT_UNUSED);
+    assert_int_equal(b->state, HAK_SLOT_EMPTY);
+    hak_pool_shed(SIZE_MAX);
+    assert_int_equal(b->state, HAK_SLOT_UNUSED);
+    assert_int_equal(pool_gauges().retained_bytes, 0);
+    pool_release(c);
+}
+
 static void pool_acquire_wide_classes_take_aligned_runs(void **state) {
     (void)state;
     hak_slab_t *one = pool_acquire(CLASS_64);
@@ -273,6 +336,10 @@ int main(void) {
         CASE(pool_acquire_other_class_takes_empty_slot_before_mapping),
         CASE(pool_acquire_with_full_superslab_maps_another),
         CASE(pool_acquire_prefers_fullest_superslab),
+        CASE(pool_acquire_takes_resident_memory_first),
+        CASE(pool_acquire_asks_for_huge_pages_once_much_is_at_work),
+        CASE(pool_acquire_of_wide_classes_never_asks_for_huge_pages),
+        CASE(pool_shed_gives_back_the_oldest),
         CASE(pool_acquire_wide_classes_take_aligned_runs),
         CASE(pool_acquire_wide_without_run_maps_superslab),
         CASE(pool_acquire_wide_joins_empty_slots_of_narrow_classes),

@@ -105,6 +105,30 @@ static void retain_boost_decays_to_nothing(void **state) {
     assert_int_equal(r.boost_bytes, 0);
 }
 
+static void retain_over_peak_tells_what_kept_memory_can_make_up_for(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 10 * MIB};
+    assert_int_equal(hak_retain_over_peak(&r), 0); /* nothing is kept: the peak rises */
+    assert_int_equal(r.peak_bytes, 10 * MIB);
+    r.live_bytes = 7 * MIB;
+    r.retained_bytes = 3 * MIB;
+    assert_int_equal(hak_retain_over_peak(&r), 0);
+    r.live_bytes = 9 * MIB;
+    assert_int_equal(hak_retain_over_peak(&r), 2 * MIB);
+    assert_int_equal(r.peak_bytes, 10 * MIB);
+    r.live_bytes = 20 * MIB; /* more than can go */
+    assert_int_equal(hak_retain_over_peak(&r), 3 * MIB);
+    assert_int_equal(r.peak_bytes, 20 * MIB);
+}
+
+static void retain_over_peak_leaves_the_boost(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 10 * MIB, .retained_bytes = 4 * MIB, .peak_bytes = 10 * MIB,
+                      .boost_bytes = 3 * MIB};
+    assert_int_equal(hak_retain_over_peak(&r), MIB);
+    assert_int_equal(r.peak_bytes, 10 * MIB);
+}
+
 static void retain_clock_that_wraps_is_understood(void **state) {
     (void)state;
     uint32_t before = UINT32_MAX - 100;
@@ -141,6 +165,8 @@ int main(void) {
         CASE(retain_wanted_back_again_and_again_is_bounded),
         CASE(retain_excess_after_the_decay_time_halves_the_boost),
         CASE(retain_boost_decays_to_nothing),
+        CASE(retain_over_peak_tells_what_kept_memory_can_make_up_for),
+        CASE(retain_over_peak_leaves_the_boost),
         CASE(retain_clock_that_wraps_is_understood),
         CASE(retain_decay_0_is_over_after_a_millisecond),
     };

@@ -49,7 +49,7 @@ static void slab_take_from_fresh_slab_carves_in_order(void **state) {
     assert_ptr_equal(chain.head, block_at(5));
 }
 
-static void slab_take_of_every_class_carves_at_most_a_page(void **state) {
+static void slab_take_of_every_fresh_class_carves_at_most_a_page(void **state) {
     (void)state;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         slab = hak_pool_acquire(cls);
@@ -62,7 +62,50 @@ static void slab_take_of_every_class_carves_at_most_a_page(void **state) {
         assert_int_equal(all, hak_class_info[cls].capacity);
         assert_false(hak_slab_has_room(slab));
         pool_case_release(slab, NULL);
+        hak_pool_trim();
     }
+}
+
+static void slab_take_of_resident_memory_carves_all_that_is_wanted(void **state) {
+    (void)state;
+    while (slab->carved < 5 * 64) { /* pages 0 to 4 */
+        (void)take(64);
+    }
+    pool_case_release(slab, NULL);
+    slab = hak_pool_acquire(CLASS_64);
+    assert_int_equal(slab->carved, 0);
+    assert_int_equal(take(200).count, 200);
+    assert_int_equal(take(200).count, 120); /* the end of what is resident */
+    assert_int_equal(take(200).count, 64);
+}
+
+static void slab_populate_makes_pages_resident_at_one_go(void **state) {
+    (void)state;
+    (void)take(64);
+    hak_slab_populate(slab, 4096); /* one page is left to a fault */
+    assert_int_equal(fake_os_calls(FAKE_POPULATE), 0);
+    hak_slab_populate(slab, 3 * 4096);
+    assert_int_equal(fake_os_calls(FAKE_POPULATE), 1);
+    assert_int_equal(slab->dirty_pages, 4);
+    assert_int_equal(take(1000).count, 3 * 64);
+    hak_slab_populate(slab, 1 << 20);
+    assert_int_equal(slab->dirty_pages, 16); /* not beyond the slab */
+    hak_slab_populate(slab, 1 << 20);
+    assert_int_equal(fake_os_calls(FAKE_POPULATE), 2); /* all is resident */
+}
+
+static void slab_populate_refused_is_not_tried_again(void *unused) {
+    (void)unused;
+    fake_os_fail(FAKE_POPULATE, 1, true);
+    hak_slab_populate(slab, 8 * 4096);
+    CHECK(slab->dirty_pages == 0);
+    hak_slab_populate(slab, 8 * 4096);
+    CHECK(fake_os_calls(FAKE_POPULATE) == 1);
+}
+
+static void slab_populate_refused_changes_nothing(void **state) {
+    (void)state;
+    unit_assert_succeeds(slab_populate_refused_is_not_tried_again, NULL);
 }
 
 static void slab_take_does_not_touch_what_it_did_not_carve(void **state) {
@@ -277,7 +320,10 @@ static int tear_down(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(slab_take_from_fresh_slab_carves_in_order),
-        CASE(slab_take_of_every_class_carves_at_most_a_page),
+        CASE(slab_take_of_every_fresh_class_carves_at_most_a_page),
+        CASE(slab_take_of_resident_memory_carves_all_that_is_wanted),
+        CASE(slab_populate_makes_pages_resident_at_one_go),
+        CASE(slab_populate_refused_changes_nothing),
         CASE(slab_take_does_not_touch_what_it_did_not_carve),
         CASE(slab_take_free_blocks_come_before_carved_ones),
         CASE(slab_take_appends_to_the_chain),
