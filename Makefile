@@ -79,7 +79,8 @@ run: libhakmem.so $(BENCH_PROGRAMS) ## run programs and benchmarks beside the sy
 
 # PEERS=dir: every NAME.so in it; BENCH=dir: the programs of mimalloc-bench; ARGS: for compare.
 bench: libhakmem.so $(BENCH_PROGRAMS) ## measure beside all allocators found (PEERS=dir BENCH=dir)
-	PEERS="$(PEERS)" BENCH="$(BENCH)" scripts/bench.sh $(BUILD)/bench/compare $(ARGS)
+	@PEERS="$(PEERS)" BENCH="$(BENCH)" scripts/bench.sh $(BUILD)/bench/compare \
+	    --csv $(BUILD)/bench.csv --html $(BUILD)/bench.html $(ARGS)
 
 # ---- Tests ---------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 /* compare.c: runs a table of workloads under several allocators and compares time and memory.
  *
- * Owns:      the options, the order of the runs, the scratch directory, the exit status: 0; 1 where
- *            a run failed or nothing ran; 2 for bad options.
+ * Owns:      the order of the runs, the scratch directory, the exit status: 0; 1 where a run failed
+ *            or nothing ran; 2 for bad options.
  * Knows not: what the workloads are, how a child is run, how results are printed.
  * Threads:   one.
  *
@@ -12,144 +12,11 @@
 #include "compare.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <ftw.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define FULL_ROUNDS 5
-#define QUICK_ROUNDS 1
-
-typedef struct {
-    const char *patterns[COMPARE_MAX_ROWS]; /* of --only */
-    int pattern_count;
-    const char *csv_path;
-    bool list;
-} request_t;
-
-static const char usage[] =
-    "usage: compare [OPTION]... [--lib NAME=PATH.so]...\n"
-    "\n"
-    "Runs workloads under the system's malloc and under each preloaded library.\n"
-    "  --lib NAME=PATH  an allocator; " COMPARE_OWN_NAME " is the one whose statistics are shown\n"
-    "  --rounds N       runs of each workload under each allocator (5, with --quick 1)\n"
-    "  --quick          short runs\n"
-    "  --only ROW       this row only; a pattern such as 'larson*'; may be repeated\n"
-    "  --bench-dir DIR  also the programs of mimalloc-bench that are in DIR\n"
-    "  --bench-inputs DIR  and their inputs are in DIR/espresso and DIR/barnes\n"
-    "  --csv FILE       also write medians, minima and maxima to FILE\n"
-    "  --list           print the names of the rows and end\n";
-
-_Noreturn static void refuse(const char *what, const char *about) {
-    fprintf(stderr, "compare: %s%s\n%s", what, about, usage);
-    exit(2);
-}
-
-/* ---- options ---- */
-
-static void add_library(compare_settings_t *settings, char *text) {
-    char *equals = strchr(text, '=');
-    if (equals == NULL || equals == text) {
-        refuse("--lib takes NAME=PATH, not ", text);
-    }
-    if (settings->allocator_count == COMPARE_MAX_ALLOCATORS) {
-        refuse("too many allocators from --lib ", text);
-    }
-    *equals = '\0';
-    for (int i = 0; i < settings->allocator_count; i++) {
-        if (strcmp(settings->allocators[i].name, text) == 0) {
-            refuse("two allocators have the name ", text);
-        }
-    }
-    char *library = realpath(equals + 1, NULL); /* the children run in another directory */
-    if (library == NULL || access(library, R_OK) != 0) {
-        refuse("cannot read the library ", equals + 1);
-    }
-    if (strpbrk(library, ": ") != NULL) {
-        refuse("the loader separates libraries at blanks and colons, so it cannot load ", library);
-    }
-    settings->allocators[settings->allocator_count++] = (compare_allocator_t){text, library};
-}
-
-static int rounds_from(const char *text) {
-    char *end = NULL;
-    long rounds = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || rounds < 1 || rounds > COMPARE_MAX_ROUNDS) {
-        refuse("--rounds takes a number from 1 to 99, not ", text);
-    }
-    return (int)rounds;
-}
-
-static void add_pattern(request_t *request, const char *pattern) {
-    for (size_t i = 0; i < compare_workload_count; i++) {
-        if (fnmatch(pattern, compare_workloads[i].name, 0) == 0) {
-            if (request->pattern_count == COMPARE_MAX_ROWS) {
-                refuse("too many --only ", pattern);
-            }
-            request->patterns[request->pattern_count++] = pattern;
-            return;
-        }
-    }
-    refuse("no row has the name ", pattern);
-}
-
-static const char *directory_from(const char *path) {
-    const char *directory = realpath(path, NULL);
-    if (directory == NULL) {
-        refuse("no directory ", path);
-    }
-    return directory;
-}
-
-/* An option with a value. */
-static void take_option(compare_settings_t *settings, request_t *request, const char *option,
-                        char *value) {
-    if (value == NULL) {
-        refuse("an unknown option, or one without its value: ", option);
-    } else if (strcmp(option, "--lib") == 0) {
-        add_library(settings, value);
-    } else if (strcmp(option, "--rounds") == 0) {
-        settings->rounds = rounds_from(value);
-    } else if (strcmp(option, "--only") == 0) {
-        add_pattern(request, value);
-    } else if (strcmp(option, "--csv") == 0) {
-        request->csv_path = value;
-    } else if (strcmp(option, "--bench-dir") == 0) {
-        settings->bench_dir = directory_from(value);
-    } else if (strcmp(option, "--bench-inputs") == 0) {
-        settings->bench_inputs = directory_from(value);
-    } else {
-        refuse("unknown option ", option);
-    }
-}
-
-static void read_options(int argc, char **argv, compare_settings_t *settings, request_t *request) {
-    settings->allocators[settings->allocator_count++] = (compare_allocator_t){"system", NULL};
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quick") == 0) {
-            settings->quick = true;
-        } else if (strcmp(argv[i], "--list") == 0) {
-            request->list = true;
-        } else if (strcmp(argv[i], "--help") == 0) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            take_option(settings, request, argv[i], argv[i + 1]);
-            i++;
-        }
-    }
-    if (settings->rounds == 0) {
-        settings->rounds = settings->quick ? QUICK_ROUNDS : FULL_ROUNDS;
-    }
-}
-
-static void list_rows(void) {
-    for (size_t i = 0; i < compare_workload_count; i++) {
-        puts(compare_workloads[i].name);
-    }
-}
 
 /* ---- directories ---- */
 
@@ -157,7 +24,7 @@ static void find_own_directory(compare_settings_t *settings) {
     char path[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
     if (length < 0) {
-        refuse("cannot read /proc/self/exe: ", strerror(errno));
+        compare_refuse("cannot read /proc/self/exe: ", strerror(errno));
     }
     path[length] = '\0';
     compare_path(settings->own_dir, sizeof settings->own_dir, "%s", dirname(path));
@@ -168,7 +35,7 @@ static void make_scratch(compare_settings_t *settings) {
     compare_path(settings->scratch_dir, sizeof settings->scratch_dir, "%s/compare-XXXXXX",
                  base != NULL && base[0] == '/' ? base : "/tmp");
     if (mkdtemp(settings->scratch_dir) == NULL) {
-        refuse("cannot make a directory for the inputs: ", strerror(errno));
+        compare_refuse("cannot make a directory for the inputs: ", strerror(errno));
     }
 }
 
@@ -185,38 +52,31 @@ static void remove_scratch(const compare_settings_t *settings) {
 
 /* ---- rows ---- */
 
-static bool is_asked_for(const request_t *request, const compare_settings_t *settings,
-                         const compare_workload_t *workload) {
-    if (workload->place == COMPARE_IN_BENCH_DIR && settings->bench_dir == NULL) {
-        return false;
-    }
-    for (int i = 0; i < request->pattern_count; i++) {
-        if (fnmatch(request->patterns[i], workload->name, 0) == 0) {
-            return true;
-        }
-    }
-    return request->pattern_count == 0;
+static void skip(compare_report_t *report, const compare_workload_t *workload, const char *why) {
+    compare_skip_t *skipped = &report->skips[report->skip_count++];
+    skipped->name = workload->name;
+    compare_text(skipped->why, sizeof skipped->why, "%s", why);
+    printf("skipped: %s (%s)\n", workload->name, why);
 }
 
-static int open_rows(const request_t *request, const compare_settings_t *settings,
-                     compare_result_t *results) {
-    int count = 0;
+static void open_rows(const compare_request_t *request, const compare_settings_t *settings,
+                      compare_report_t *report) {
     for (size_t i = 0; i < compare_workload_count && compare_interrupted() == 0; i++) {
         const compare_workload_t *workload = &compare_workloads[i];
         char why[COMPARE_MAX_REASON_CHARS] = "";
-        if (!is_asked_for(request, settings, workload)) {
+        if (!compare_is_asked_for(request, settings, workload)) {
             continue;
         }
-        if (compare_open_row(workload, settings, &results[count].row, why, sizeof why)) {
-            count++;
+        compare_result_t *result = &report->results[report->count];
+        if (compare_open_row(workload, settings, &result->row, why, sizeof why)) {
+            report->count++;
         } else {
-            printf("skipped: %s (%s)\n", workload->name, why);
+            skip(report, workload, why);
         }
     }
-    return count;
 }
 
-static void *calloc_or_die(size_t count, size_t size) {
+void *compare_allocate(size_t count, size_t size) {
     void *memory = calloc(count, size);
     if (memory == NULL) {
         fprintf(stderr, "compare: out of memory\n");
@@ -226,12 +86,12 @@ static void *calloc_or_die(size_t count, size_t size) {
 }
 
 static void open_cells(const compare_settings_t *settings, compare_result_t *result) {
-    result->cells = calloc_or_die((size_t)settings->allocator_count, sizeof *result->cells);
+    result->cells = compare_allocate((size_t)settings->allocator_count, sizeof *result->cells);
     for (int i = 0; i < settings->allocator_count; i++) {
         compare_cell_t *cell = &result->cells[i];
         cell->superslabs = COMPARE_UNKNOWN;
         cell->mapping_calls = COMPARE_UNKNOWN;
-        cell->samples = calloc_or_die((size_t)settings->rounds, sizeof *cell->samples);
+        cell->samples = compare_allocate((size_t)settings->rounds, sizeof *cell->samples);
     }
 }
 
@@ -365,64 +225,57 @@ static void run_all(const compare_settings_t *settings, compare_result_t *result
 }
 
 /* Returns whether every run was good. */
-static bool report(const compare_settings_t *settings, const compare_result_t *results, int count) {
-    bool good = count > 0;
-    for (int i = 0; i < count; i++) {
-        compare_print_row(settings, &results[i]);
+static bool print_report(const compare_settings_t *settings, const compare_report_t *report) {
+    bool good = report->count > 0;
+    for (int i = 0; i < report->count; i++) {
+        compare_print_row(settings, &report->results[i]);
         for (int k = 0; k < settings->allocator_count; k++) {
-            good = good && !results[i].cells[k].failed;
+            good = good && !report->results[i].cells[k].failed;
         }
     }
-    if (count > 0) {
-        compare_print_summary(settings, results, count);
+    if (report->count > 0) {
+        compare_print_matrices(settings, report->results, report->count);
+        compare_print_summary(settings, report->results, report->count);
     } else {
         printf("\nnothing to run\n");
     }
     return good;
 }
 
-static bool compare(const request_t *request, const compare_settings_t *settings,
-                    compare_result_t *results, FILE *csv) {
-    compare_print_machine(settings);
-    fflush(stdout);
-    int count = open_rows(request, settings, results);
-    run_all(settings, results, count);
+static bool compare_times(const compare_request_t *request, const compare_settings_t *settings) {
+    compare_report_t *report = compare_allocate(1, sizeof *report);
+    open_rows(request, settings, report);
+    run_all(settings, report->results, report->count);
     bool good = false;
     if (compare_interrupted() == 0) {
-        if (csv != NULL) {
-            compare_write_csv(csv, settings, results, count);
+        good = print_report(settings, report);
+        if (request->outputs[COMPARE_CSV] != NULL) {
+            compare_write_csv(request->outputs[COMPARE_CSV], settings, report->results,
+                              report->count);
         }
-        good = report(settings, results, count);
+        if (request->outputs[COMPARE_HTML] != NULL) {
+            compare_write_html(request->outputs[COMPARE_HTML], settings, report);
+        }
     }
-    for (int i = 0; i < count; i++) {
-        close_cells(settings, &results[i]);
+    for (int i = 0; i < report->count; i++) {
+        close_cells(settings, &report->results[i]);
     }
+    free(report);
     return good;
 }
 
 int main(int argc, char **argv) {
     static compare_settings_t settings;
-    request_t request = {0};
-    read_options(argc, argv, &settings, &request);
-    if (request.list) {
-        list_rows();
-        return 0;
-    }
-    /* Opened first: not to be found impossible after an hour of runs. */
-    FILE *csv = request.csv_path != NULL ? fopen(request.csv_path, "w") : NULL;
-    if (request.csv_path != NULL && csv == NULL) {
-        refuse("cannot write ", request.csv_path);
-    }
-    compare_result_t *results = calloc_or_die(COMPARE_MAX_ROWS, sizeof *results);
+    static compare_request_t request;
+    compare_read_options(argc, argv, &settings, &request);
     find_own_directory(&settings);
     compare_block_signals();
     make_scratch(&settings);
-    bool good = compare(&request, &settings, results, csv);
+    compare_print_machine(&settings);
+    fflush(stdout);
+    bool good = compare_times(&request, &settings);
     remove_scratch(&settings);
-    free(results);
-    if (csv != NULL && fclose(csv) != 0) {
-        refuse("cannot write ", request.csv_path);
-    }
+    compare_close_outputs(&request);
     if (compare_interrupted() != 0) {
         compare_die_of_signal(compare_interrupted());
     }

@@ -4,11 +4,14 @@
  * Knows not: any allocator from inside; each is a shared library that is preloaded into children.
  * Threads:   one. Signals are read synchronously while a child runs (compare_child.c).
  *
- *   compare.c            options, the order of the runs, the exit status
+ *   compare.c            the order of the runs, the exit status
+ *   compare_options.c    the command line and the output files
  *   compare_workloads.c  the table of workloads, and which of them this machine can run
  *   compare_inputs.c     the generated files that the real programs read
  *   compare_child.c      one run of one program: preload, wait, usage, score
- *   compare_report.c     medians, tables, the summary, the CSV file
+ *   compare_numbers.c    medians, ratios, means, numbers as text
+ *   compare_report.c     tables, the summary, the CSV file
+ *   compare_html.c       the same as a page
  */
 #ifndef COMPARE_H
 #define COMPARE_H
@@ -20,7 +23,8 @@
 
 #define COMPARE_MAX_ALLOCATORS 16
 #define COMPARE_MAX_ROUNDS 99
-#define COMPARE_MAX_ROWS 64
+#define COMPARE_MAX_ROWS 96
+#define COMPARE_NUMBER_CHARS 40
 #define COMPARE_MAX_ARGS 16
 #define COMPARE_MAX_ARG_CHARS 96
 #define COMPARE_MAX_REASON_CHARS 160
@@ -47,6 +51,27 @@ typedef struct {
     char own_dir[PATH_MAX];     /* where this program and the workloads beside it are */
     char scratch_dir[PATH_MAX]; /* generated inputs; the children's working directory */
 } compare_settings_t;
+
+/* ---- what is asked for; const once the options are read ---- */
+
+typedef enum { COMPARE_CSV, COMPARE_HTML, COMPARE_OUTPUTS } compare_output_t;
+
+typedef struct {
+    const char *only[COMPARE_MAX_ROWS]; /* patterns; none: all rows */
+    int only_count;
+    bool list;
+    const char *output_paths[COMPARE_OUTPUTS]; /* NULL: not asked for, like the next */
+    FILE *outputs[COMPARE_OUTPUTS];
+} compare_request_t;
+
+/* Ends the program where the options are bad, and where they ask for help or a list. */
+void compare_read_options(int argc, char **argv, compare_settings_t *settings,
+                          compare_request_t *request);
+
+void compare_close_outputs(compare_request_t *request);
+
+/* Says what is wrong and how the program is used, and ends it. */
+_Noreturn void compare_refuse(const char *what, const char *about);
 
 /* ---- workloads ---- */
 
@@ -83,6 +108,9 @@ typedef struct {
 bool compare_open_row(const compare_workload_t *workload, const compare_settings_t *settings,
                       compare_row_t *row, char *why, size_t why_size);
 
+bool compare_is_asked_for(const compare_request_t *request, const compare_settings_t *settings,
+                          const compare_workload_t *workload);
+
 extern const compare_workload_t compare_workloads[];
 extern const size_t compare_workload_count;
 
@@ -108,12 +136,17 @@ typedef struct {
 } compare_command_t;
 
 typedef struct {
-    double score; /* operations a second, or CPU seconds */
-    double cpu_s;
+    double score;    /* operations a second, or CPU seconds */
+    double cpu_s;    /* in the program and in the kernel */
+    double system_s; /* of these in the kernel */
     double wall_s;
     double peak_rss_mib;
     double minor_faults;
+    double major_faults;
 } compare_sample_t;
+
+/* Names a field of the sample, all of which are doubles. */
+#define COMPARE_FIELD(name) offsetof(compare_sample_t, name)
 
 /* Runs the command to its end. False: it failed, with the reason. */
 bool compare_run(const compare_command_t *command, compare_sample_t *sample, char *reason,
@@ -150,12 +183,84 @@ typedef struct {
     compare_cell_t *cells; /* one for each allocator */
 } compare_result_t;
 
+typedef struct {
+    const char *name;
+    char why[COMPARE_MAX_REASON_CHARS];
+} compare_skip_t;
+
+/* All rows that ran, and those that could not. */
+typedef struct {
+    compare_result_t results[COMPARE_MAX_ROWS];
+    int count;
+    compare_skip_t skips[COMPARE_MAX_ROWS];
+    int skip_count;
+} compare_report_t;
+
+/* Zeroed memory; ends the program where there is none. */
+void *compare_allocate(size_t count, size_t size);
+
+/* ---- medians, ratios, means (compare_numbers.c) ---- */
+
+typedef struct {
+    double median;
+    double min;
+    double max;
+} compare_spread_t;
+
+/* Sorts the values; all zero where there are none. */
+compare_spread_t compare_spread(double *values, int count);
+compare_spread_t compare_cell_spread(const compare_cell_t *cell, size_t field);
+double compare_cell_median(const compare_cell_t *cell, size_t field);
+
+/* Whether the cell has a result that takes part in ratios. */
+bool compare_is_good(const compare_cell_t *cell);
+
+/* What is compared: the smaller the better. */
+typedef double compare_measure_t(const compare_result_t *result, int allocator);
+compare_measure_t compare_time; /* of one operation, or of the whole run */
+compare_measure_t compare_peak; /* RSS in MiB */
+
+/* The smallest value of a row; 0 where all allocators failed. */
+double compare_best(const compare_result_t *result, int allocator_count,
+                    compare_measure_t *measure);
+
+/* The geometric mean over the allocator's good rows of its value relative to the row's best; 0
+ * where it has none. */
+double compare_mean_ratio(const compare_settings_t *settings, const compare_result_t *results,
+                          int count, int allocator, compare_measure_t *measure);
+
+/* Numbers as text, in a buffer of COMPARE_NUMBER_CHARS, which is returned. */
+const char *compare_with_commas(double number, char *text); /* 1234567 becomes 1,234,567 */
+const char *compare_ratio_text(double value, double base, char *text);
+const char *compare_score_text(const compare_result_t *result, double score, char *text);
+const char *compare_score_title(const compare_workload_t *workload);
+
+/* ---- reports ---- */
+
+typedef struct {
+    char machine[192];
+    char system[192];
+    char runs[96];
+} compare_machine_t;
+
+/* What was measured on, and how, for people. */
+void compare_describe(const compare_settings_t *settings, compare_machine_t *machine);
+
 void compare_print_machine(const compare_settings_t *settings);
 void compare_print_row(const compare_settings_t *settings, const compare_result_t *result);
+void compare_print_matrices(const compare_settings_t *settings, const compare_result_t *results,
+                            int count);
 void compare_print_summary(const compare_settings_t *settings, const compare_result_t *results,
                            int count);
 void compare_write_csv(FILE *csv, const compare_settings_t *settings,
                        const compare_result_t *results, int count);
+void compare_write_quoted(FILE *csv, const char *text);
+
+/* As text or attribute of an HTML or SVG page. */
+void compare_write_escaped(FILE *page, const char *text);
+
+void compare_write_html(FILE *html, const compare_settings_t *settings,
+                        const compare_report_t *report);
 
 /* ---- text and paths ---- */
 

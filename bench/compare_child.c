@@ -187,9 +187,11 @@ static int run_child(const compare_command_t *command, int output, int complaint
     while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
     }
     sample->wall_s = end_s - start_s;
-    sample->cpu_s = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+    sample->system_s = seconds_of(usage.ru_stime);
+    sample->cpu_s = seconds_of(usage.ru_utime) + sample->system_s;
     sample->peak_rss_mib = (double)usage.ru_maxrss / 1024.0;
     sample->minor_faults = (double)usage.ru_minflt;
+    sample->major_faults = (double)usage.ru_majflt;
     if (!in_time) {
         compare_text(reason, reason_size, "no end after %d seconds", LIMIT_S);
         return -1;

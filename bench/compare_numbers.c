@@ -1,0 +1,124 @@
+/* compare_numbers.c: medians, ratios, means, and numbers as text
+ *
+ * Owns:      nothing.
+ * Knows not: where results come from, where they are shown.
+ * Threads:   one.
+ *
+ * Every ratio is a ratio of times or of memory, so that smaller is better everywhere and the best
+ * has 1.00. A failed cell takes no part in any of them.
+ */
+#include "compare.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- medians ---- */
+
+static int compare_doubles(const void *left, const void *right) {
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+compare_spread_t compare_spread(double *values, int count) {
+    if (count == 0) {
+        return (compare_spread_t){0};
+    }
+    qsort(values, (size_t)count, sizeof values[0], compare_doubles);
+    double median = (values[(count - 1) / 2] + values[count / 2]) / 2.0;
+    return (compare_spread_t){median, values[0], values[count - 1]};
+}
+
+compare_spread_t compare_cell_spread(const compare_cell_t *cell, size_t field) {
+    double values[COMPARE_MAX_ROUNDS];
+    for (int i = 0; i < cell->sample_count; i++) {
+        memcpy(&values[i], (const char *)&cell->samples[i] + field, sizeof values[i]);
+    }
+    return compare_spread(values, cell->sample_count);
+}
+
+double compare_cell_median(const compare_cell_t *cell, size_t field) {
+    return compare_cell_spread(cell, field).median;
+}
+
+/* ---- ratios ---- */
+
+bool compare_is_good(const compare_cell_t *cell) {
+    return !cell->failed && cell->sample_count > 0;
+}
+
+double compare_time(const compare_result_t *result, int allocator) {
+    double score = compare_cell_median(&result->cells[allocator], COMPARE_FIELD(score));
+    return result->row.workload->score != NULL ? 1.0 / score : score;
+}
+
+double compare_peak(const compare_result_t *result, int allocator) {
+    return compare_cell_median(&result->cells[allocator], COMPARE_FIELD(peak_rss_mib));
+}
+
+double compare_best(const compare_result_t *result, int allocator_count,
+                    compare_measure_t *measure) {
+    double least = 0.0;
+    for (int i = 0; i < allocator_count; i++) {
+        if (compare_is_good(&result->cells[i])) {
+            double value = measure(result, i);
+            least = least <= 0.0 || value < least ? value : least;
+        }
+    }
+    return least;
+}
+
+double compare_mean_ratio(const compare_settings_t *settings, const compare_result_t *results,
+                          int count, int allocator, compare_measure_t *measure) {
+    double logarithms = 0.0;
+    int rows = 0;
+    for (int i = 0; i < count; i++) {
+        if (compare_is_good(&results[i].cells[allocator])) {
+            double least = compare_best(&results[i], settings->allocator_count, measure);
+            logarithms += log(measure(&results[i], allocator) / least);
+            rows++;
+        }
+    }
+    return rows > 0 ? exp(logarithms / rows) : 0.0;
+}
+
+/* ---- numbers as text ---- */
+
+const char *compare_with_commas(double number, char *text) {
+    char digits[COMPARE_NUMBER_CHARS / 2];
+    compare_text(digits, sizeof digits, "%.0f", number);
+    size_t length = strlen(digits);
+    char *to = text;
+    for (size_t i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0) {
+            *to++ = ',';
+        }
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return text;
+}
+
+const char *compare_score_text(const compare_result_t *result, double score, char *text) {
+    /* Small scores are in the program's own unit, such as millions a second. */
+    if (result->row.workload->score != NULL && score >= 1000.0) {
+        return compare_with_commas(score, text);
+    }
+    compare_text(text, COMPARE_NUMBER_CHARS, "%.3f", score);
+    return text;
+}
+
+const char *compare_ratio_text(double value, double base, char *text) {
+    bool is_known = value > 0.0 && base > 0.0;
+    compare_text(text, COMPARE_NUMBER_CHARS, is_known ? "%.2f" : "-",
+                 is_known ? value / base : 0.0);
+    return text;
+}
+
+const char *compare_score_title(const compare_workload_t *workload) {
+    if (workload->score == NULL) {
+        return "CPU s";
+    }
+    return workload->place == COMPARE_OURS ? "operations/s" : "score";
+}
