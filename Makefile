@@ -31,7 +31,7 @@ BENCHES := $(filter-out $(BUILD)/bench/compare%,$(patsubst bench/%.c,$(BUILD)/be
 BENCH_PROGRAMS := $(BENCHES) $(BUILD)/bench/containers $(BUILD)/bench/compare
 
 .DELETE_ON_ERROR:
-.PHONY: all help run bench test unit misuse api stress preload sanitize count check-object \
+.PHONY: all help run bench bench-memory test unit misuse api stress preload sanitize count check-object \
         check-exports check-layers check-format tidy clang-build deps install clean
 
 all: libhakmem.so libhakmem.a ## build the libraries (the default)
@@ -81,6 +81,11 @@ run: libhakmem.so $(BENCH_PROGRAMS) ## run programs and benchmarks beside the sy
 bench: libhakmem.so $(BENCH_PROGRAMS) ## measure beside all allocators found (PEERS=dir BENCH=dir)
 	@PEERS="$(PEERS)" BENCH="$(BENCH)" scripts/bench.sh $(BUILD)/bench/compare \
 	    --csv $(BUILD)/bench.csv --html $(BUILD)/bench.html $(ARGS)
+
+bench-memory: libhakmem.so $(BENCH_PROGRAMS) ## RSS over time beside all allocators found (PEERS=dir)
+	@PEERS="$(PEERS)" scripts/bench.sh $(BUILD)/bench/compare --memory \
+	    --csv $(BUILD)/bench-memory.csv --samples $(BUILD)/bench-memory-samples.csv \
+	    --svg $(BUILD)/bench-memory.svg $(ARGS)
 
 # ---- Tests ---------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@
  */
 #include "compare.h"
 
+#include "compare_memory.h"
+
 #include <errno.h>
 #include <ftw.h>
 #include <libgen.h>
@@ -273,7 +275,8 @@ int main(int argc, char **argv) {
     make_scratch(&settings);
     compare_print_machine(&settings);
     fflush(stdout);
-    bool good = compare_times(&request, &settings);
+    bool good =
+        request.memory ? compare_memory(&request, &settings) : compare_times(&request, &settings);
     remove_scratch(&settings);
     compare_close_outputs(&request);
     if (compare_interrupted() != 0) {

@@ -12,6 +12,7 @@
  *   compare_numbers.c    medians, ratios, means, numbers as text
  *   compare_report.c     tables, the summary, the CSV file
  *   compare_html.c       the same as a page
+ *   compare_memory*.c    the comparison of resident memory (see compare_memory.h)
  */
 #ifndef COMPARE_H
 #define COMPARE_H
@@ -54,11 +55,18 @@ typedef struct {
 
 /* ---- what is asked for; const once the options are read ---- */
 
-typedef enum { COMPARE_CSV, COMPARE_HTML, COMPARE_OUTPUTS } compare_output_t;
+typedef enum {
+    COMPARE_CSV,
+    COMPARE_HTML,
+    COMPARE_SVG,
+    COMPARE_SAMPLES,
+    COMPARE_OUTPUTS
+} compare_output_t;
 
 typedef struct {
     const char *only[COMPARE_MAX_ROWS]; /* patterns; none: all rows */
     int only_count;
+    bool memory; /* compare memory, not times */
     bool list;
     const char *output_paths[COMPARE_OUTPUTS]; /* NULL: not asked for, like the next */
     FILE *outputs[COMPARE_OUTPUTS];

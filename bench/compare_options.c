@@ -7,6 +7,8 @@
  */
 #include "compare.h"
 
+#include "compare_memory.h"
+
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -21,18 +23,27 @@ static const char usage[] =
     "\n"
     "Runs workloads under the system's malloc and under each preloaded library.\n"
     "  --lib NAME=PATH  an allocator; " COMPARE_OWN_NAME " is the one whose statistics are shown\n"
-    "  --rounds N       runs of each workload under each allocator (5, with --quick 1)\n"
+    "  --rounds N       runs of each workload under each allocator (5; with --quick or --memory "
+    "1)\n"
     "  --quick          short runs\n"
     "  --only ROW       this row only; a pattern such as 'larson*'; may be repeated\n"
     "  --bench-dir DIR  also the programs of mimalloc-bench that are in DIR\n"
     "  --bench-inputs DIR  and their inputs are in DIR/espresso and DIR/barnes\n"
     "  --csv FILE       also write medians, minima and maxima to FILE\n"
     "  --html FILE      also write a page with all ratios, times and peaks to FILE\n"
+    "  --memory         compare resident memory over time instead, and in idle programs\n"
+    "  --svg FILE       with --memory: also draw it to FILE\n"
+    "  --samples FILE   with --memory: also write every sample to FILE, as CSV\n"
     "  --list           print the names of the rows and end\n";
 
 static const struct {
     const char *option;
-} outputs[COMPARE_OUTPUTS] = {[COMPARE_CSV] = {"--csv"}, [COMPARE_HTML] = {"--html"}};
+    bool memory; /* belongs to --memory, or to the comparison of times */
+    bool times;
+} outputs[COMPARE_OUTPUTS] = {[COMPARE_CSV] = {"--csv", true, true},
+                              [COMPARE_HTML] = {"--html", false, true},
+                              [COMPARE_SVG] = {"--svg", true, false},
+                              [COMPARE_SAMPLES] = {"--samples", true, false}};
 
 void compare_refuse(const char *what, const char *about) {
     fprintf(stderr, "compare: %s%s\n%s", what, about, usage);
@@ -123,7 +134,9 @@ static void take_option(compare_settings_t *settings, compare_request_t *request
 /* ---- rows ---- */
 
 static const compare_workload_t *workload_at(const compare_request_t *request, size_t index) {
-    (void)request;
+    if (request->memory) {
+        return index < compare_memory_count ? &compare_memory_workloads[index].workload : NULL;
+    }
     return index < compare_workload_count ? &compare_workloads[index] : NULL;
 }
 
@@ -166,6 +179,10 @@ static void open_outputs(compare_request_t *request) {
         if (path == NULL) {
             continue;
         }
+        if (request->memory ? !outputs[i].memory : !outputs[i].times) {
+            compare_refuse(request->memory ? "not with --memory: " : "only with --memory: ",
+                           outputs[i].option);
+        }
         request->outputs[i] = fopen(path, "we");
         if (request->outputs[i] == NULL) {
             compare_refuse("cannot write ", path);
@@ -192,6 +209,8 @@ static void read_words(int argc, char **argv, compare_settings_t *settings,
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0) {
             settings->quick = true;
+        } else if (strcmp(argv[i], "--memory") == 0) {
+            request->memory = true;
         } else if (strcmp(argv[i], "--list") == 0) {
             request->list = true;
         } else if (strcmp(argv[i], "--help") == 0) {
@@ -218,7 +237,7 @@ void compare_read_options(int argc, char **argv, compare_settings_t *settings,
         }
     }
     if (settings->rounds == 0) {
-        settings->rounds = settings->quick ? QUICK_ROUNDS : FULL_ROUNDS;
+        settings->rounds = settings->quick || request->memory ? QUICK_ROUNDS : FULL_ROUNDS;
     }
     open_outputs(request);
 }

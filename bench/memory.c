@@ -54,7 +54,7 @@ static const scenario_t scenarios[] = {
     {"survivors",
      512,
      {{"grow", GROW, 16, 0},
-      {"sieve", SIEVE, 0, 0},
+      {"free 15/16", SIEVE, 0, 0},
       {"idle", IDLE, 0, 0},
       {"free", SHRINK, 0, 0},
       {"idle-end", IDLE, 0, 0}}},
