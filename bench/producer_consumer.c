@@ -16,7 +16,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-static const char usage[] = "producer_consumer SECONDS PRODUCERS SIZE";
+static const char usage[] = "producer_consumer SECONDS PRODUCERS SIZE [MAX_SIZE]";
 
 #define MAX_PRODUCERS 64
 #define BATCH_BLOCKS 64
@@ -31,13 +31,19 @@ typedef struct {
 } ring_t;
 
 static ring_t rings[MAX_PRODUCERS];
-static uint64_t block_size; /* const after start */
+static uint64_t min_size;   /* const after start, like the next */
+static uint64_t size_count; /* how many different sizes */
 static atomic_bool stop;    /* relaxed: a producer that sees it late makes one batch more */
 static atomic_uint at_work; /* producers; release in produce() / acquire in consume_the_rest() */
 
 /* A block's owner in the sense of its seal: its batch, its place there, and the producer. */
 static uint64_t owner_of(const ring_t *ring, uint64_t batch, int place) {
     return (batch * MAX_PRODUCERS + ring->index) * BATCH_BLOCKS + (uint64_t)place;
+}
+
+/* Both sides know a block's owner, so both know its size. */
+static size_t size_of(uint64_t owner) {
+    return min_size + bench_scale((owner + 1) * UINT64_C(0x9E3779B97F4A7C15) >> 32, size_count);
 }
 
 static void *produce(void *argument) {
@@ -51,7 +57,8 @@ static void *produce(void *argument) {
         }
         unsigned char **batch = ring->blocks[filled % RING_BATCHES];
         for (int i = 0; i < BATCH_BLOCKS; i++) {
-            batch[i] = bench_make(block_size, owner_of(ring, filled, i));
+            uint64_t owner = owner_of(ring, filled, i);
+            batch[i] = bench_make(size_of(owner), owner);
         }
         filled++;
         /* release: pairs with the acquire in consume(); makes the batch and its blocks visible. */
@@ -71,7 +78,8 @@ static uint64_t consume(ring_t *ring) {
     for (; emptied < filled; emptied++) {
         unsigned char **batch = ring->blocks[emptied % RING_BATCHES];
         for (int i = 0; i < BATCH_BLOCKS; i++) {
-            bench_drop(batch[i], block_size, owner_of(ring, emptied, i));
+            uint64_t owner = owner_of(ring, emptied, i);
+            bench_drop(batch[i], size_of(owner), owner);
         }
         /* release: pairs with the acquire in produce(); the batch may be overwritten. */
         atomic_store_explicit(&ring->emptied, emptied + 1, memory_order_release);
@@ -110,12 +118,13 @@ static uint64_t consume_the_rest(uint64_t producers) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
+    if (argc != 4 && argc != 5) {
         bench_usage(usage);
     }
     double seconds = bench_seconds_arg(argv[1], usage);
     uint64_t producers = bench_arg(argv[2], 1, MAX_PRODUCERS, usage);
-    block_size = bench_arg(argv[3], 1, BENCH_MAX_SIZE, usage);
+    min_size = bench_arg(argv[3], 1, BENCH_MAX_SIZE, usage);
+    size_count = argc == 5 ? bench_arg(argv[4], min_size, BENCH_MAX_SIZE, usage) - min_size + 1 : 1;
 
     atomic_store_explicit(&at_work, (unsigned)producers, memory_order_relaxed);
     double start = bench_now_s();
