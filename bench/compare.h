@@ -8,6 +8,7 @@
  *   compare_options.c    the command line and the output files
  *   compare_workloads.c  the table of workloads, and which of them this machine can run
  *   compare_inputs.c     the generated files that the real programs read
+ *   compare_scripts.c    the scripts that they run
  *   compare_child.c      one run of one program: preload, wait, usage, score
  *   compare_numbers.c    medians, ratios, means, numbers as text
  *   compare_report.c     tables, the summary, the CSV file
@@ -125,7 +126,17 @@ extern const size_t compare_workload_count;
 /* Finds an executable in PATH that is a program and not a script. */
 bool compare_find_in_path(const char *name, char *found, size_t size);
 
+/* For these: opens a file in the scratch directory, NULL where that fails; closes it. Both tell the
+ * reason of a failure. */
+FILE *compare_open_input(const compare_settings_t *settings, const char *name, char *why,
+                         size_t why_size);
+bool compare_close_input(FILE *file, char *why, size_t why_size);
+
 compare_prepare_t compare_prepare_c_source;
+compare_prepare_t compare_prepare_cc_source;
+compare_prepare_t compare_prepare_formulas;
+compare_prepare_t compare_prepare_sql;
+compare_prepare_t compare_prepare_redis;
 compare_prepare_t compare_prepare_scripts;
 compare_prepare_t compare_prepare_lines;
 compare_prepare_t compare_prepare_git;

@@ -1,7 +1,7 @@
 /* compare_inputs.c: the generated files that the real programs read.
  *
- * Owns:      every file in the scratch directory. All are made from constants, so that every
- *            machine measures the same work.
+ * Owns:      every file in the scratch directory but the scripts (compare_scripts.c). All are made
+ *            from constants, so that every machine measures the same work.
  * Knows not: allocators, results.
  * Threads:   one.
  */
@@ -16,9 +16,8 @@
 
 /* ---- writing ---- */
 
-/* Opens a file in the scratch directory; NULL, with the reason, where that fails. */
-static FILE *open_input(const compare_settings_t *settings, const char *name, char *why,
-                        size_t why_size) {
+FILE *compare_open_input(const compare_settings_t *settings, const char *name, char *why,
+                         size_t why_size) {
     char path[PATH_MAX];
     compare_path(path, sizeof path, "%s/%s", settings->scratch_dir, name);
     FILE *file = fopen(path, "w");
@@ -28,7 +27,7 @@ static FILE *open_input(const compare_settings_t *settings, const char *name, ch
     return file;
 }
 
-static bool close_input(FILE *file, char *why, size_t why_size) {
+bool compare_close_input(FILE *file, char *why, size_t why_size) {
     bool good = ferror(file) == 0;
     if (fclose(file) != 0 || !good) {
         compare_text(why, why_size, "cannot write the inputs: %s", strerror(errno));
@@ -44,63 +43,6 @@ static uint32_t random_next(uint32_t *state) {
     x ^= x << 5;
     *state = x;
     return x;
-}
-
-/* ---- scripts ---- */
-
-static const struct {
-    const char *name;
-    const char *text;
-} scripts[] = {
-    {"startup.sh", "program=$(type -P true)\n"
-                   "for ((i = 0; i < $1; i++)); do \"$program\" || exit 1; done\n"},
-    {"loop.sh", "declare -A table\n"
-                "sum=0\n"
-                "for ((i = 0; i < $1; i++)); do\n"
-                "    key=\"key$((i % 5000))\"\n"
-                "    table[$key]=\"${table[$key]:0:20}$i\"\n"
-                "    words=(one two \"$key\" \"${table[$key]}\")\n"
-                "    ((sum += ${#words[3]}))\n"
-                "done\n"
-                "echo $sum\n"},
-    {"hash.pl", "my $count = shift;\n"
-                "my (%table, $sum);\n"
-                "for my $i (1 .. $count) {\n"
-                "    $table{\"key$i\"} = [$i, 'v' x ($i % 40)];\n"
-                "}\n"
-                "for my $i (1 .. $count) {\n"
-                "    delete $table{\"key$i\"} if $i % 3 == 0;\n"
-                "}\n"
-                "for my $key (sort keys %table) {\n"
-                "    $sum += $table{$key}[0] + length $table{$key}[1];\n"
-                "}\n"
-                "print \"$sum\\n\";\n"},
-    {"objects.py", "import sys\n"
-                   "class Node:\n"
-                   "    def __init__(self, index):\n"
-                   "        self.index = index\n"
-                   "        self.name = 'node %d' % index\n"
-                   "        self.near = [index, index + 1, 'n' * (index % 50)]\n"
-                   "count = int(sys.argv[1])\n"
-                   "nodes = {i: Node(i) for i in range(count)}\n"
-                   "for i in range(0, count, 3):\n"
-                   "    del nodes[i]\n"
-                   "words = ' '.join(node.name for node in nodes.values()).split()\n"
-                   "print(len(words), sum(len(node.near[2]) for node in nodes.values()))\n"},
-};
-
-bool compare_prepare_scripts(const compare_settings_t *settings, char *why, size_t why_size) {
-    for (size_t i = 0; i < COMPARE_COUNT(scripts); i++) {
-        FILE *file = open_input(settings, scripts[i].name, why, why_size);
-        if (file == NULL) {
-            return false;
-        }
-        fputs(scripts[i].text, file);
-        if (!close_input(file, why, why_size)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* ---- a C file for the compiler ---- */
@@ -124,7 +66,7 @@ static void write_function(FILE *file, int i) {
 }
 
 bool compare_prepare_c_source(const compare_settings_t *settings, char *why, size_t why_size) {
-    FILE *file = open_input(settings, "source.c", why, why_size);
+    FILE *file = compare_open_input(settings, "source.c", why, why_size);
     if (file == NULL) {
         return false;
     }
@@ -132,13 +74,102 @@ bool compare_prepare_c_source(const compare_settings_t *settings, char *why, siz
     for (int i = 0; i < functions; i++) {
         write_function(file, i);
     }
-    return close_input(file, why, why_size);
+    return compare_close_input(file, why, why_size);
+}
+
+/* ---- a C++ file for the compiler ---- */
+
+static const char cc_head[] = "#include <map>\n"
+                              "#include <string>\n"
+                              "#include <tuple>\n"
+                              "#include <vector>\n"
+                              "template <int N, typename T> struct Chain {\n"
+                              "    using Inner = Chain<N - 1, std::tuple<T, Chain<N - 1, T>>>;\n"
+                              "    static constexpr int depth = 1 + Inner::depth;\n"
+                              "};\n"
+                              "template <typename T> struct Chain<0, T> {\n"
+                              "    static constexpr int depth = 0;\n"
+                              "};\n";
+
+/* Types of its own for each function, so that every template is instantiated anew. */
+static void write_templates(FILE *file, int i) {
+    fprintf(file,
+            "struct Item%d { int key; std::string name; };\n"
+            "using Table%d = std::map<std::string, std::vector<Item%d>>;\n"
+            "int find%d(const Table%d &table, const std::string &name) {\n"
+            "    auto at = table.find(name);\n"
+            "    std::vector<Item%d> copy;\n"
+            "    if (at != table.end()) copy = at->second;\n"
+            "    copy.push_back(Item%d{%d, name});\n"
+            "    return Chain<5, Item%d>::depth + static_cast<int>(copy.size());\n"
+            "}\n",
+            i, i, i, i, i, i, i, i, i);
+}
+
+bool compare_prepare_cc_source(const compare_settings_t *settings, char *why, size_t why_size) {
+    FILE *file = compare_open_input(settings, "source.cc", why, why_size);
+    if (file == NULL) {
+        return false;
+    }
+    fputs(cc_head, file);
+    int functions = settings->quick ? 8 : 130;
+    for (int i = 0; i < functions; i++) {
+        write_templates(file, i);
+    }
+    return compare_close_input(file, why, why_size);
+}
+
+/* ---- formulas to solve ---- */
+
+/* A chain of equations between 16-bit words, for a solver that turns them into bits. */
+bool compare_prepare_formulas(const compare_settings_t *settings, char *why, size_t why_size) {
+    FILE *file = compare_open_input(settings, "formulas.smt2", why, why_size);
+    if (file == NULL) {
+        return false;
+    }
+    int words = settings->quick ? 200 : 700;
+    fprintf(file, "(set-logic QF_BV)\n");
+    for (int i = 0; i < words; i++) {
+        fprintf(file, "(declare-const x%d (_ BitVec 16))\n", i);
+    }
+    for (int i = 0; i + 2 < words; i++) {
+        fprintf(file, "(assert (= (bvadd (bvmul x%d #x%04x) x%d) (bvxor x%d #x%04x)))\n", i,
+                (unsigned)(i * 7 + 3) & 0xffff, i + 1, i + 2, (unsigned)(i * 13) & 0xffff);
+    }
+    fprintf(file, "(assert (bvugt x0 #x0010))\n(check-sat)\n");
+    return compare_close_input(file, why, why_size);
+}
+
+/* ---- statements for a database ---- */
+
+bool compare_prepare_sql(const compare_settings_t *settings, char *why, size_t why_size) {
+    FILE *file = compare_open_input(settings, "database.sql", why, why_size);
+    if (file == NULL) {
+        return false;
+    }
+    int records = settings->quick ? 100000 : 800000;
+    fprintf(file,
+            "create table item (id integer primary key, name text, amount integer, note text);\n"
+            "insert into item\n"
+            "  with recursive n(i) as (select 1 union all select i + 1 from n where i < %d)\n"
+            "  select i, printf('name %%08d', (i * 7919) %% %d), i %% 1000,\n"
+            "    substr('abcdefghijklmnopqrstuvwxyz', i %% 20 + 1) from n;\n"
+            "create index by_name on item (name);\n"
+            "create index by_amount on item (amount, name);\n"
+            "update item set note = note || name where id %% 3 = 0;\n"
+            "delete from item where id %% 5 = 0;\n"
+            "select count(*), sum(length(note)) from item;\n"
+            "select amount, group_concat(name) from item group by amount having amount < 5;\n"
+            "select count(*) from item a join item b on a.name = b.name\n"
+            "  where a.amount < b.amount + 1;\n",
+            records, records);
+    return compare_close_input(file, why, why_size);
 }
 
 /* ---- lines to sort ---- */
 
 bool compare_prepare_lines(const compare_settings_t *settings, char *why, size_t why_size) {
-    FILE *file = open_input(settings, "lines.txt", why, why_size);
+    FILE *file = compare_open_input(settings, "lines.txt", why, why_size);
     if (file == NULL) {
         return false;
     }
@@ -148,7 +179,7 @@ bool compare_prepare_lines(const compare_settings_t *settings, char *why, size_t
         uint32_t first = random_next(&random);
         fprintf(file, "%08" PRIx32 " %" PRIu32 " line %d\n", first, random_next(&random), i);
     }
-    return close_input(file, why, why_size);
+    return compare_close_input(file, why, why_size);
 }
 
 /* ---- a repository with a history ---- */
@@ -187,7 +218,7 @@ static bool run_git(const compare_settings_t *settings, char *const *argv, const
 }
 
 bool compare_prepare_git(const compare_settings_t *settings, char *why, size_t why_size) {
-    FILE *stream = open_input(settings, "history.stream", why, why_size);
+    FILE *stream = compare_open_input(settings, "history.stream", why, why_size);
     if (stream == NULL) {
         return false;
     }
@@ -196,7 +227,7 @@ bool compare_prepare_git(const compare_settings_t *settings, char *why, size_t w
     for (int i = 0; i < commits; i++) {
         write_commit(stream, i, &random);
     }
-    if (!close_input(stream, why, why_size)) {
+    if (!compare_close_input(stream, why, why_size)) {
         return false;
     }
     char git[PATH_MAX];
@@ -210,7 +241,8 @@ bool compare_prepare_git(const compare_settings_t *settings, char *why, size_t w
 /* ---- inputs that belong to the programs of --bench-dir ---- */
 
 /* Links `name` in the scratch directory to the program's input file. Where --bench-inputs is not
- * given, the file is looked for where mimalloc-bench has it, as seen from its out/bench. */
+ * given, the file is looked for beside the program, and where mimalloc-bench has it, as seen from
+ * its out/bench. */
 static bool link_input(const compare_settings_t *settings, const char *program, const char *file,
                        const char *name, char *why, size_t why_size) {
     char link[PATH_MAX];
@@ -219,7 +251,11 @@ static bool link_input(const compare_settings_t *settings, const char *program, 
     if (settings->bench_inputs != NULL) {
         compare_path(path, sizeof path, "%s/%s/%s", settings->bench_inputs, program, file);
     } else {
-        compare_path(path, sizeof path, "%s/../../bench/%s/%s", settings->bench_dir, program, file);
+        compare_path(path, sizeof path, "%s/%s", settings->bench_dir, file);
+        if (access(path, R_OK) != 0) {
+            compare_path(path, sizeof path, "%s/../../bench/%s/%s", settings->bench_dir, program,
+                         file);
+        }
     }
     if (access(path, R_OK) == 0 && symlink(path, link) == 0) {
         return true;
