@@ -105,7 +105,7 @@ const compare_workload_t compare_workloads[] = {
      .score = THROUGHPUT},
     {MIBENCH("mb-mstress-2", "mstress", "2 50 500", "2 50 50")},
     {MIBENCH("mb-rptest-2", "rptest", "2 0 1 2 500 1000 100 8 16000",
-             "2 0 1 1 100 1000 100 8 16000"),
+             "2 0 1 1 10 1000 100 8 16000"),
      .score = "# memory ops/CPU second"},
     {MIBENCH("mb-alloc-test-1", "alloc-test", "1", NULL)},
     {MIBENCH("mb-alloc-test-2", "alloc-test", "2", NULL)},
