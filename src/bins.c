@@ -6,6 +6,7 @@
 
 #include "message.h"
 #include "options.h"
+#include "os.h"
 #include "pool.h"
 #include "remote_queue.h"
 #include "stats.h"
@@ -36,13 +37,20 @@ static uint32_t batch_start(unsigned cls) {
     return (uint32_t)hak_clamp(1024 / hak_class_stride(cls), 1, 8);
 }
 
+static void start_interval(hak_heap_t *heap, unsigned cls, uint32_t frees) {
+    int32_t room = (int32_t)frees - 1; /* it ends with the free that finds no room */
+    heap->shelves[cls].room_start = room;
+    hak_heap_bin(heap, cls)->room = room;
+}
+
 void hak_bins_reset(hak_heap_t *heap) {
     heap->grown_bytes = 0;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         hak_bin_t *bin = hak_heap_bin(heap, cls);
         bin->interval = interval_start(cls);
         bin->head_most = bin->reserve_most = 0;
-        bin->room = (int32_t)bin->interval - 1;
+        start_interval(heap, cls, bin->interval);
+        heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
         heap->shelves[cls].batch = batch_start(cls);
         heap->shelves[cls].drains = 0;
     }
@@ -97,7 +105,7 @@ static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
         if (slab->listed) {
             hak_bins_unlist_slab_locked(heap, slab);
         }
-        heap->shelves[slab->cls].slab_count--;
+        hak_bins_count_slab_locked(heap, slab->cls, -1);
         hak_pool_release(slab);
     } else if (!slab->listed) {
         hak_bins_list_slab_locked(heap, slab);
@@ -111,6 +119,29 @@ static void push_ready(hak_heap_t *owner, hak_slab_t *slab) {
     hak_bins_help(owner);
 }
 
+static void add_out(hak_heap_t *heap, unsigned cls, unsigned blocks) {
+    _Atomic uint32_t *out = &heap->shelves[cls].out;
+    hak_store_relaxed(out, hak_load_relaxed(out) + blocks); /* relaxed: see hak_bins_interval_over() */
+}
+
+void hak_bins_count_slab_locked(hak_heap_t *heap, unsigned cls, int change) {
+    heap->shelves[cls].slab_count += (uint32_t)change;
+    heap->tiny_slabs += cls < HAK_TINY_CLASSES ? (size_t)change : 0;
+}
+
+void hak_bins_move_out_locked(hak_heap_t *from, hak_heap_t *to, const hak_slab_t *slab) {
+    unsigned out = hak_load_relaxed(&slab->carved) - slab->free_count;
+    add_out(from, slab->cls, -out);
+    add_out(to, slab->cls, out);
+}
+
+unsigned hak_bins_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
+                              hak_chain_t *chain) {
+    unsigned taken = hak_slab_take(slab, want, chain);
+    add_out(heap, slab->cls, taken);
+    return taken;
+}
+
 /* Empties the ready list. A slab that was adopted while a producer was on its way here belongs to
  * another heap by now and is passed on, its queue untouched. */
 void hak_bins_drain_ready_locked(hak_heap_t *heap) {
@@ -120,7 +151,9 @@ void hak_bins_drain_ready_locked(hak_heap_t *heap) {
         hak_slab_t *next = hak_load_relaxed(&slab->ready_next); /* seen with the list */
         hak_heap_t *owner = hak_load_relaxed(&slab->owner);
         if (HAK_LIKELY(owner == heap)) {
-            if (hak_slab_drain_remote(slab) != 0) {
+            unsigned home = hak_slab_drain_remote(slab);
+            if (home != 0) {
+                add_out(heap, slab->cls, -home);
                 settle_slab_locked(heap, slab);
             }
         } else {
@@ -190,6 +223,7 @@ static void send_group_home_locked(hak_heap_t *heap, group_t *group) {
     hak_chain_t *chain = &group->chain;
     if (hak_load_relaxed(&slab->owner) == heap) { /* changes only under this heap's lock */
         hak_slab_give(slab, chain->head, chain->tail, chain->count);
+        add_out(heap, slab->cls, -chain->count);
         settle_slab_locked(heap, slab);
     } else {
         hak_bins_send_remote(slab, chain->head, chain->tail, chain->count);
@@ -379,7 +413,7 @@ static void set_apart(hak_bin_t *bin, hak_shelf_t *shelf) {
         bin->head = NULL;
         hak_store_release(&shelf->reserve, chain);
     }
-    bin->reserve_most = bin->head_most > 0 ? bin->head_most : 1;
+    bin->reserve_most = chain == 0 ? 0 : bin->head_most > 0 ? bin->head_most : 1;
     bin->head_most = 0;
 }
 
@@ -401,27 +435,83 @@ static void drain_overdue_locked(hak_heap_t *heap, unsigned cls) {
     }
 }
 
+static int32_t frees_so_far(const hak_bin_t *bin, const hak_shelf_t *shelf) {
+    return shelf->room_start - bin->room;
+}
+
+/* head holds as many blocks as are out at all. */
+static bool nothing_is_live(const hak_bin_t *bin, uint32_t out) {
+    uint32_t count = 0;
+    for (const void *block = bin->head; block != NULL && count < out; count++) {
+        block = hak_block_next(block);
+    }
+    return count == out;
+}
+
+/* Blocks went home and none was wanted since: only then the ends of bursts are looked for. */
+static bool is_shrinking(const hak_shelf_t *shelf) {
+    return shelf->drains != 0;
+}
+
+/* The reserve has been drained. */
+static void flush_locked(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    uint32_t out = hak_load_relaxed(&shelf->out);
+    if (!is_shrinking(shelf) || (int32_t)out > bin->head_most || !nothing_is_live(bin, out) ||
+        (shelf->regretted && !hak_retain_is_older(shelf->regret_ms, hak_os.now_ms()))) {
+        return;
+    }
+    drain_bin_locked(heap, cls);
+    bin->head_most = 0;
+    shelf->flushed = true;
+    HAK_COUNT(flushes);
+}
+
+/* Until the next look. The sums are upper bounds of what the bin holds, so the difference is a lower
+ * bound of what is live. A stale count of blocks out, while another thread empties the ready list,
+ * makes the look come early or at the end of the interval. */
+static void begin_interval(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    uint32_t out = hak_load_relaxed(&heap->shelves[cls].out);
+    uint32_t held = (uint32_t)(bin->head_most + bin->reserve_most);
+    bool is_near = is_shrinking(&heap->shelves[cls]) && out > held && out - held < bin->interval;
+    start_interval(heap, cls, is_near ? out - held : bin->interval);
+}
+
 void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
-    if (bin->reserve_most == 0 && is_short_chain(bin->head)) {
-        bin->head_most = SHORT_CHAIN;
-        bin->room = (int32_t)bin->interval - 1;
-        return;
-    }
-    bin->head_most += (int32_t)bin->interval;
-    if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin)) {
+    bool is_short = bin->reserve_most == 0 && is_short_chain(bin->head);
+    bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
+    if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin) || is_shrinking(shelf)) {
         hak_lock(&heap->lock);
         drain_overdue_locked(heap, cls);
+        flush_locked(heap, cls);
         hak_unlock(&heap->lock);
     }
-    set_apart(bin, shelf);
-    bin->room = (int32_t)bin->interval - 1;
+    if (!is_short) {
+        set_apart(bin, shelf);
+    }
+    begin_interval(heap, cls);
 }
 
-void hak_bins_note_refill(hak_bin_t *bin, unsigned count) {
-    int32_t frees_so_far = (int32_t)bin->interval - 1 - bin->room; /* none of them is in the bin */
-    bin->head_most = (int32_t)count - frees_so_far;
+void hak_bins_note_refill(hak_heap_t *heap, unsigned cls, unsigned count) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    bin->head_most = (int32_t)count - frees_so_far(bin, &heap->shelves[cls]);
+}
+
+void hak_bins_note_miss(hak_heap_t *heap, unsigned cls) {
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    if (shelf->drains != 0) {
+        shelf->drains = 0;
+        hak_bins_widen(heap, cls);
+    }
+    if (shelf->flushed) {
+        shelf->flushed = false;
+        shelf->regretted = true;
+        shelf->regret_ms = hak_os.now_ms();
+    }
 }
 
 bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls) {
@@ -435,7 +525,7 @@ bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls) {
     bin->head = (void *)chain;
     hak_signal_fence();
     hak_store_relaxed(reserve, 0);
-    hak_bins_note_refill(bin, (unsigned)bin->reserve_most);
+    hak_bins_note_refill(heap, cls, (unsigned)bin->reserve_most);
     bin->reserve_most = 0;
     hak_bins_widen(heap, cls);
     HAK_COUNT(refills_reserve);

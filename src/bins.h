@@ -15,6 +15,11 @@
  * intervals' frees are held back. The interval grows when the reserve was needed, or a refill
  * follows a drain (the bin gave away what it needed), and shrinks when many drains pass without.
  *
+ * A burst that ends leaves a bin whose blocks lie in as many slabs as there are blocks, and nothing
+ * may ever look at it again. So the interval ends at the latest when every block of the class that
+ * is out can be in this bin; if all are, they go home, and so do the slabs: a flush. A refill that
+ * follows one regrets it, and there is no other within the decay time: waves keep their blocks.
+ *
  * A chain goes from head to reserve and back without the lock:
  *
  *   reserve:  0  --set apart-->  chain | HAK_IN_TRANSIT  --head = NULL-->  chain
@@ -52,6 +57,11 @@ typedef struct {
     _Atomic uintptr_t reserve; /* atomic: a chain, see below */
     hak_slab_t *slabs;         /* heap.lock: the slabs with room, the one to use next in front */
     uint32_t slab_count;       /* heap.lock: slabs of the class, with room or without */
+    _Atomic uint32_t out;      /* heap.lock writes: their blocks that are not home */
+    int32_t room_start;        /* thread: what the bin's room was when the interval began */
+    uint32_t regret_ms;        /* thread: when a flush was last followed by a refill */
+    bool flushed;              /* thread: all blocks went home, and none was wanted since */
+    bool regretted;            /* thread: regret_ms holds */
     uint32_t batch;            /* thread: blocks that the next refill wants */
     uint32_t drains;           /* thread: since the last refill from slabs */
     void *seen_head;           /* thread: of the bin when idle bins were last looked for, */
@@ -71,6 +81,7 @@ typedef struct hak_heap {
     _Atomic uint32_t ready_count;               /* atomic, a hint: slots pushed since emptied */
     bool stale_bins;                            /* heap.lock: its thread was lost in a fork */
     bool listed;                                /* registry.lock: is in the list of orphans */
+    size_t tiny_slabs;                          /* heap.lock: slabs of tiny classes */
     size_t grown_bytes;                         /* thread: by how much all intervals grew */
     struct hak_heap *all_next;                  /* const after birth */
     struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */
@@ -89,8 +100,10 @@ void hak_bins_widen(hak_heap_t *heap, unsigned cls);
 void hak_bins_interval_over(hak_heap_t *heap, unsigned cls);
 /* Likewise: the reserve, if there is one, comes back into the empty bin. */
 bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls);
-/* By how much frees and a fresh chain of count blocks can have filled the bin. */
-void hak_bins_note_refill(hak_bin_t *bin, unsigned count);
+/* Likewise: a chain of at most count blocks is now what the bin holds. */
+void hak_bins_note_refill(hak_heap_t *heap, unsigned cls, unsigned count);
+/* Likewise: the bin is empty, and so is the reserve. */
+void hak_bins_note_miss(hak_heap_t *heap, unsigned cls);
 
 /* For a heap whose thread was stopped anywhere: a chain in transit becomes the reserve. */
 void hak_bins_mend(hak_heap_t *heap);
@@ -108,6 +121,13 @@ HAK_INLINE void *hak_bins_reserve(const hak_shelf_t *shelf) {
     return (void *)(hak_load_acquire(&shelf->reserve) & ~HAK_IN_TRANSIT);
 }
 
+/* The heap has so many slabs more of the class. */
+void hak_bins_count_slab_locked(hak_heap_t *heap, unsigned cls, int change);
+/* The slab goes from one heap to another, both locked: so do its blocks that are out. */
+void hak_bins_move_out_locked(hak_heap_t *from, hak_heap_t *to, const hak_slab_t *slab);
+/* hak_slab_take() for a slab of this heap. */
+unsigned hak_bins_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
+                              hak_chain_t *chain);
 void hak_bins_list_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
 void hak_bins_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
 

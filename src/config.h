@@ -39,10 +39,12 @@
 #define HAK_DIRTY_PAGE_BYTES 4096
 #define HAK_SLOT_DIRTY_PAGES (HAK_SLOT_BYTES / HAK_DIRTY_PAGE_BYTES)
 
-/* With so much at work, a new SuperSlab asks for a huge page: one fault instead of 512, and fewer
- * misses of the TLB. Since only the newest SuperSlab has slots that were never in use, it costs
- * 2 MiB at most, a sixteenth, and less the more a program grows. */
-#define HAK_HUGE_FROM_BYTES ((size_t)32 << 20)
+/* With so many tiny slabs in a heap, a new SuperSlab asks for a huge page: one fault instead of 512, and
+ * fewer misses of the TLB. At most one slab of a class is not carved to its end, so the slabs are
+ * dense; and only the newest SuperSlab has slots that were never in use. So it costs 2 MiB at most,
+ * a sixteenth, and less the more the heap grows. Of wide blocks a program may never touch the
+ * middle: they do not count. */
+#define HAK_HUGE_FROM_SLABS (((size_t)32 << 20) / HAK_SLOT_BYTES)
 
 /* A producer that has put slabs of this many slots on a heap's ready list empties it on the owner's
  * behalf: the owner may be asleep, and memory must not wait for it. */

@@ -53,7 +53,8 @@ static hak_slab_t *adopt_from_locked(hak_heap_t *heap, hak_heap_t *orphan, unsig
     hak_slab_t *slab = orphan->shelves[cls].slabs;
     if (slab != NULL) {
         hak_bins_unlist_slab_locked(orphan, slab);
-        orphan->shelves[cls].slab_count--;
+        hak_bins_count_slab_locked(orphan, cls, -1);
+        hak_bins_move_out_locked(orphan, heap, slab);
         /* Under both locks. A producer may still read the old owner: hak_bins_drain_ready_locked(). */
         hak_store_relaxed(&slab->owner, heap);
         HAK_COUNT(adopted_slabs);
@@ -133,7 +134,8 @@ static hak_slab_t *acquire_locked(hak_heap_t *heap, unsigned cls) {
         slab = hak_pool_acquire_resident(cls);
     }
     if (slab == NULL) {
-        slab = hak_pool_acquire(cls);
+        bool grown = cls < HAK_TINY_CLASSES && heap->tiny_slabs >= HAK_HUGE_FROM_SLABS;
+        slab = hak_pool_acquire(cls, grown);
         hak_heap_keep_peak();
     }
     return slab;
@@ -149,7 +151,7 @@ static hak_slab_t *obtain_slab_locked(hak_heap_t *heap, unsigned cls) {
         hak_store_relaxed(&slab->owner, heap);
     }
     hak_bins_list_slab_locked(heap, slab);
-    heap->shelves[cls].slab_count++;
+    hak_bins_count_slab_locked(heap, cls, 1);
     return slab;
 }
 
@@ -181,7 +183,7 @@ static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain
         if (slab->free_count == 0) {
             populate_locked(heap, slab);
         }
-        hak_slab_take(slab, want - chain->count, chain);
+        hak_bins_take_locked(heap, slab, want - chain->count, chain);
         if (!hak_slab_has_room(slab)) {
             hak_bins_unlist_slab_locked(heap, slab);
         }
@@ -210,14 +212,11 @@ static void refill_from_slabs_locked(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     hak_chain_t chain = {NULL, NULL, 0};
-    if (shelf->drains != 0) {
-        shelf->drains = 0;
-        hak_bins_widen(heap, cls);
-    }
+    hak_bins_note_miss(heap, cls);
     fill_locked(heap, cls, shelf->batch, &chain);
     shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, bin->interval);
     bin->head = chain.head;
-    hak_bins_note_refill(bin, chain.count);
+    hak_bins_note_refill(heap, cls, chain.count);
     HAK_COUNT(refills);
 }
 

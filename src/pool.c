@@ -27,7 +27,6 @@ static struct {
     hak_superslab_t *all;
     hak_superslab_t *spare_records;
     hak_share_t share;
-    size_t tiny_bytes;    /* of ACTIVE slots whose class is tiny */
     size_t evicted;       /* SuperSlabs unmapped and not mapped again since evicted_ms */
     uint32_t evicted_ms;
     size_t superslabs_now, superslabs_peak;
@@ -153,14 +152,8 @@ static hak_superslab_t *take_record(void) {
     return ss;
 }
 
-/* Of wide blocks a program may never touch the middle, so only tiny ones count. */
-static bool wants_huge_pages(unsigned cls) {
-    return hak_options.thp == 1 || (hak_options.thp == 2 && cls < HAK_TINY_CLASSES &&
-                                    pool.tiny_bytes >= HAK_HUGE_FROM_BYTES);
-}
-
-static void advise_huge_pages(hak_superslab_t *ss, unsigned cls) {
-    ss->huge = wants_huge_pages(cls);
+static void advise_huge_pages(hak_superslab_t *ss, bool grown) {
+    ss->huge = hak_options.thp == 1 || (hak_options.thp == 2 && grown);
     if (ss->huge) {
         hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_PLEASE);
     } else if (hak_map.huge_by_default) {
@@ -168,8 +161,7 @@ static void advise_huge_pages(hak_superslab_t *ss, unsigned cls) {
     }
 }
 
-/* For a slab of the class, HAK_CLASSES for any. */
-static hak_superslab_t *map_superslab(unsigned cls) {
+static hak_superslab_t *map_superslab(bool grown) {
     hak_superslab_t *ss = take_record();
     if (ss == NULL) {
         return NULL;
@@ -188,7 +180,7 @@ static hak_superslab_t *map_superslab(unsigned cls) {
     }
     ss->active = ss->empty = 0;
     ss->mapped = true;
-    advise_huge_pages(ss, cls);
+    advise_huge_pages(ss, grown);
     hak_map_set_tags(ss->base, HAK_SLOTS, HAK_TAG_UNUSED);
     hak_map_set_record(ss->base, ss);
     pool.superslabs_now++;
@@ -260,7 +252,6 @@ static hak_slab_t *activate(hak_superslab_t *ss, unsigned first, unsigned cls) {
     hak_store_relaxed(&slab->carved, 0);
     hak_store_relaxed(&slab->remote, 0);
     hak_retain_add_live(&pool.share, count * HAK_SLOT_BYTES);
-    pool.tiny_bytes += cls < HAK_TINY_CLASSES ? HAK_SLOT_BYTES : 0;
     hak_map_set_tags(hak_slab_base(slab), count, hak_tag_of_class(cls));
     return slab;
 }
@@ -293,7 +284,6 @@ static void deactivate(hak_slab_t *slab, uint32_t now_ms) {
     hak_store_relaxed(&slab->owner, NULL);
     pool.slots_empty += slab->slots;
     hak_retain_sub_live(&pool.share, slab->slots * HAK_SLOT_BYTES);
-    pool.tiny_bytes -= slab->cls < HAK_TINY_CLASSES ? HAK_SLOT_BYTES : 0;
     hak_retain_add_kept(&pool.share, dirty_bytes(slab));
     hak_map_set_tags(hak_slab_base(slab), slab->slots, HAK_TAG_EMPTY);
     list_empty(slab);
@@ -553,8 +543,8 @@ static hak_slab_t *acquire_from_lru(unsigned cls, bool only_dirty, uint32_t now_
     return acquire_stage3(cls, lru_leave(), true, now_ms);
 }
 
-static hak_slab_t *acquire_from_system(unsigned cls, uint32_t now_ms) {
-    hak_superslab_t *ss = map_superslab(cls);
+static hak_slab_t *acquire_from_system(unsigned cls, bool grown, uint32_t now_ms) {
+    hak_superslab_t *ss = map_superslab(grown);
     if (ss == NULL) {
         return NULL;
     }
@@ -574,13 +564,13 @@ static hak_slab_t *acquire_resident(unsigned cls, uint32_t now_ms) {
     return slab != NULL ? slab : acquire_from_lru(cls, true, now_ms);
 }
 
-static hak_slab_t *acquire_any(unsigned cls, uint32_t now_ms) {
+static hak_slab_t *acquire_any(unsigned cls, bool grown, uint32_t now_ms) {
     hak_slab_t *slab = acquire_stage2(cls, false, RUN_TRIES, now_ms);
     if (slab == NULL) {
         slab = acquire_from_lru(cls, false, now_ms);
     }
     if (slab == NULL) {
-        slab = acquire_from_system(cls, now_ms);
+        slab = acquire_from_system(cls, grown, now_ms);
     }
     if (slab == NULL) { /* no memory: now the search may take as long as it takes */
         slab = acquire_stage2(cls, false, INT32_MAX, now_ms);
@@ -595,13 +585,13 @@ hak_slab_t *hak_pool_acquire_resident(unsigned cls) {
     return slab;
 }
 
-hak_slab_t *hak_pool_acquire(unsigned cls) {
+hak_slab_t *hak_pool_acquire(unsigned cls, bool grown) {
     HAK_ASSERT_EXPENSIVE(hak_pool_is_valid());
     hak_lock(&pool.lock);
     uint32_t now_ms = hak_os.now_ms();
     hak_slab_t *slab = acquire_resident(cls, now_ms);
     if (slab == NULL) {
-        slab = acquire_any(cls, now_ms);
+        slab = acquire_any(cls, grown, now_ms);
     }
     hak_unlock(&pool.lock);
     return slab;
@@ -643,7 +633,7 @@ void hak_pool_prewarm(size_t count) {
     hak_lock(&pool.lock);
     uint32_t now_ms = hak_os.now_ms();
     for (size_t i = 0; i < count; i++) {
-        hak_superslab_t *ss = map_superslab(HAK_CLASSES);
+        hak_superslab_t *ss = map_superslab(false);
         if (ss == NULL) {
             break;
         }

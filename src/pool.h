@@ -33,8 +33,9 @@ typedef struct {
     size_t retained_bytes, bound_bytes;
 } hak_pool_gauges_t;
 
-/* A slab of the class, ACTIVE, without an owner, nothing carved; NULL when there is no memory. */
-hak_slab_t *hak_pool_acquire(unsigned cls);
+/* A slab of the class, ACTIVE, without an owner, nothing carved; NULL when there is no memory.
+ * grown: what it will be part of is large and dense enough for a huge page. */
+hak_slab_t *hak_pool_acquire(unsigned cls, bool grown);
 /* The same of memory that is resident, kept from earlier use; NULL when there is none. */
 hak_slab_t *hak_pool_acquire_resident(unsigned cls);
 /* slab: ACTIVE, all blocks home, on no list of a heap. */

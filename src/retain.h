@@ -26,6 +26,7 @@ typedef struct {
     _Atomic size_t live_bytes;
     _Atomic size_t retained_bytes;
     _Atomic size_t boost_bytes;
+    _Atomic size_t pulse_bytes; /* the largest piece that was wanted back, while boost lasts */
     _Atomic size_t peak_bytes;  /* the most that live and retained memory were together */
     _Atomic uint32_t boost_ms;  /* when boost last changed */
 } hak_retain_t;
@@ -63,9 +64,17 @@ HAK_INLINE bool hak_retain_is_older(uint32_t since_ms, uint32_t now_ms) {
     return now_ms - since_ms > hak_options.decay_ms;
 }
 
+/* Boost falls with what is live, so that a burst that ends takes its boost with it. A program that
+ * allocates and frees a single large block over and over has nothing live half of the time: the
+ * size of such a block counts too. */
+HAK_INLINE size_t hak_retain_boost(const hak_retain_t *r) {
+    size_t share = hak_max(hak_load_relaxed(&r->live_bytes) / 4, hak_load_relaxed(&r->pulse_bytes));
+    return hak_min(hak_load_relaxed(&r->boost_bytes), share + ((size_t)hak_options.retain << 20));
+}
+
 HAK_INLINE size_t hak_retain_bound(const hak_retain_t *r) {
     size_t part = hak_load_relaxed(&r->live_bytes) / 100 * hak_options.retain_share;
-    return hak_max((size_t)hak_options.retain << 20, part) + hak_load_relaxed(&r->boost_bytes);
+    return hak_max((size_t)hak_options.retain << 20, part) + hak_retain_boost(r);
 }
 
 /* Bytes to give back now. */
@@ -73,6 +82,7 @@ HAK_INLINE size_t hak_retain_excess(hak_retain_t *r, uint32_t now_ms) {
     size_t boost = hak_load_relaxed(&r->boost_bytes);
     if (boost != 0 && hak_retain_is_older(hak_load_relaxed(&r->boost_ms), now_ms)) {
         hak_store_relaxed(&r->boost_bytes, boost < 4096 ? 0 : boost / 2);
+        hak_store_relaxed(&r->pulse_bytes, 0);
         hak_store_relaxed(&r->boost_ms, now_ms);
     }
     size_t bound = hak_retain_bound(r);
@@ -86,10 +96,10 @@ HAK_INLINE void hak_retain_wanted_back(hak_retain_t *r, size_t bytes, uint32_t p
     if (hak_retain_is_older(purged_ms, now_ms)) {
         return;
     }
-    size_t pulse = hak_min(bytes, HAK_PULSE_MAX_BYTES); /* a loop of one large malloc and free */
-    size_t limit = hak_max(hak_load_relaxed(&r->live_bytes) / 4, pulse) +
-                   ((size_t)hak_options.retain << 20);
-    hak_store_relaxed(&r->boost_bytes, hak_min(hak_load_relaxed(&r->boost_bytes) + bytes, limit));
+    size_t pulse = hak_max(hak_load_relaxed(&r->pulse_bytes), bytes);
+    hak_store_relaxed(&r->pulse_bytes, hak_min(pulse, HAK_PULSE_MAX_BYTES));
+    hak_add_relaxed(&r->boost_bytes, bytes);
+    hak_store_relaxed(&r->boost_bytes, hak_retain_boost(r));
     hak_store_relaxed(&r->boost_ms, now_ms);
 }
 
@@ -98,7 +108,7 @@ HAK_INLINE void hak_retain_wanted_back(hak_retain_t *r, size_t bytes, uint32_t p
 HAK_INLINE size_t hak_retain_over_peak(hak_retain_t *r) {
     size_t retained = hak_load_relaxed(&r->retained_bytes);
     size_t total = hak_load_relaxed(&r->live_bytes) + retained;
-    size_t most = hak_load_relaxed(&r->peak_bytes) + hak_load_relaxed(&r->boost_bytes);
+    size_t most = hak_load_relaxed(&r->peak_bytes) + hak_retain_boost(r);
     if (HAK_LIKELY(total <= most)) {
         return 0;
     }

@@ -56,7 +56,7 @@ static inline hak_pool_gauges_t pool_gauges(void) {
 }
 
 static inline hak_slab_t *pool_acquire(unsigned cls) {
-    hak_slab_t *slab = hak_pool_acquire(cls);
+    hak_slab_t *slab = hak_pool_acquire(cls, false);
     assert_true(hak_pool_is_valid());
     return slab;
 }

@@ -139,31 +139,21 @@ static void pool_acquire_takes_resident_memory_first(void **state) {
     pool_release(other);
 }
 
-static void pool_acquire_asks_for_huge_pages_once_much_is_at_work(void **state) {
+static void pool_acquire_of_a_grown_heap_asks_for_huge_pages(void **state) {
     (void)state;
-    static hak_slab_t *slabs[HAK_HUGE_FROM_BYTES / HAK_SLOT_BYTES + 1];
-    for (unsigned i = 0; i < UNIT_LENGTH(slabs); i++) {
-        assert_int_equal(fake_os.huge_wishes[HAK_HUGE_PLEASE], 0);
-        slabs[i] = pool_acquire(CLASS_64);
-    }
-    assert_int_equal(fake_os.huge_wishes[HAK_HUGE_PLEASE], 1);
-    hak_slab_t *last = slabs[UNIT_LENGTH(slabs) - 1];
-    assert_int_equal(last->dirty_pages, HAK_SLOT_DIRTY_PAGES); /* one touch, and all is resident */
-    for (unsigned i = 0; i < UNIT_LENGTH(slabs); i++) {
-        pool_release(slabs[i]);
-    }
-}
-
-static void pool_acquire_of_wide_classes_never_asks_for_huge_pages(void **state) {
-    (void)state;
-    static hak_slab_t *slabs[HAK_HUGE_FROM_BYTES / HAK_SLOT_BYTES / 4 + 8];
-    for (unsigned i = 0; i < UNIT_LENGTH(slabs); i++) {
-        slabs[i] = pool_acquire(CLASS_32K);
-    }
+    hak_slab_t *first = hak_pool_acquire(CLASS_64, false);
     assert_int_equal(fake_os.huge_wishes[HAK_HUGE_PLEASE], 0);
-    for (unsigned i = 0; i < UNIT_LENGTH(slabs); i++) {
-        pool_release(slabs[i]);
-    }
+    pool_release(first);
+    assert_true(hak_pool_trim());
+    hak_slab_t *slab = hak_pool_acquire(CLASS_64, true);
+    assert_int_equal(fake_os.huge_wishes[HAK_HUGE_PLEASE], 1);
+    assert_int_equal(slab->dirty_pages, HAK_SLOT_DIRTY_PAGES); /* one touch, and all is resident */
+    pool_release(slab);
+    hak_options.thp = 0;
+    assert_true(hak_pool_trim());
+    slab = hak_pool_acquire(CLASS_64, true);
+    assert_int_equal(fake_os.huge_wishes[HAK_HUGE_PLEASE], 1);
+    pool_release(slab);
 }
 
 static void pool_shed_gives_back_the_oldest(void **state) {
@@ -337,8 +327,7 @@ int main(void) {
         CASE(pool_acquire_with_full_superslab_maps_another),
         CASE(pool_acquire_prefers_fullest_superslab),
         CASE(pool_acquire_takes_resident_memory_first),
-        CASE(pool_acquire_asks_for_huge_pages_once_much_is_at_work),
-        CASE(pool_acquire_of_wide_classes_never_asks_for_huge_pages),
+        CASE(pool_acquire_of_a_grown_heap_asks_for_huge_pages),
         CASE(pool_shed_gives_back_the_oldest),
         CASE(pool_acquire_wide_classes_take_aligned_runs),
         CASE(pool_acquire_wide_without_run_maps_superslab),

@@ -47,7 +47,7 @@ static void check_slab(const hak_slab_t *slab, unsigned cls) {
 }
 
 static void acquire(unsigned cls, uint64_t *seed) {
-    hak_slab_t *slab = hak_pool_acquire(cls);
+    hak_slab_t *slab = hak_pool_acquire(cls, false);
     assert_non_null(slab);
     check_slab(slab, cls);
     live_t *l = &live[live_count++];

@@ -129,6 +129,29 @@ static void retain_over_peak_leaves_the_boost(void **state) {
     assert_int_equal(r.peak_bytes, 10 * MIB);
 }
 
+static void retain_boost_falls_with_what_is_live(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 100 * MIB};
+    for (int i = 0; i < 100; i++) {
+        hak_retain_wanted_back(&r, MIB, 5000, 5001);
+    }
+    r.live_bytes = 0;
+    assert_int_equal(hak_retain_bound(&r), (4 + 1 + 4) * MIB); /* a piece of 1 MiB may come back */
+    r.live_bytes = 100 * MIB;
+    assert_int_equal(hak_retain_bound(&r), (10 + 25 + 4) * MIB);
+}
+
+static void retain_single_large_block_may_pulse(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 0};
+    hak_retain_wanted_back(&r, 20 * MIB, 5000, 5001);
+    assert_true(hak_retain_bound(&r) >= 20 * MIB);
+    hak_retain_wanted_back(&r, 1000 * MIB, 5000, 5001);
+    assert_true(hak_retain_bound(&r) <= HAK_PULSE_MAX_BYTES + 8 * MIB);
+    (void)hak_retain_excess(&r, 6100);
+    assert_true(hak_retain_bound(&r) <= 8 * MIB);
+}
+
 static void retain_clock_that_wraps_is_understood(void **state) {
     (void)state;
     uint32_t before = UINT32_MAX - 100;
@@ -167,6 +190,8 @@ int main(void) {
         CASE(retain_boost_decays_to_nothing),
         CASE(retain_over_peak_tells_what_kept_memory_can_make_up_for),
         CASE(retain_over_peak_leaves_the_boost),
+        CASE(retain_boost_falls_with_what_is_live),
+        CASE(retain_single_large_block_may_pulse),
         CASE(retain_clock_that_wraps_is_understood),
         CASE(retain_decay_0_is_over_after_a_millisecond),
     };

@@ -52,7 +52,7 @@ static void slab_take_from_fresh_slab_carves_in_order(void **state) {
 static void slab_take_of_every_fresh_class_carves_at_most_a_page(void **state) {
     (void)state;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
-        slab = hak_pool_acquire(cls);
+        slab = hak_pool_acquire(cls, false);
         unsigned all = 0;
         unsigned got;
         while ((got = take(1000).count) != 0) {
@@ -72,7 +72,7 @@ static void slab_take_of_resident_memory_carves_all_that_is_wanted(void **state)
         (void)take(64);
     }
     pool_case_release(slab, NULL);
-    slab = hak_pool_acquire(CLASS_64);
+    slab = hak_pool_acquire(CLASS_64, false);
     assert_int_equal(slab->carved, 0);
     assert_int_equal(take(200).count, 200);
     assert_int_equal(take(200).count, 120); /* the end of what is resident */
@@ -174,7 +174,7 @@ static void slab_give_and_take_keep_the_tail(void **state) {
 
 static void slab_has_room_until_the_last_block_is_out(void **state) {
     (void)state;
-    slab = hak_pool_acquire(CLASS_4K);
+    slab = hak_pool_acquire(CLASS_4K, false);
     for (unsigned i = 0; i < 16; i++) {
         assert_true(hak_slab_has_room(slab));
         assert_int_equal(take(3).count, 1); /* a page at a time */
@@ -304,7 +304,7 @@ static void slab_give_more_than_went_out_aborts(void **state) {
 
 static int set_up(void **state) {
     int result = pool_case_set_up(state);
-    slab = hak_pool_acquire(CLASS_64);
+    slab = hak_pool_acquire(CLASS_64, false);
     return result != 0 || slab == NULL;
 }
 
