@@ -31,7 +31,7 @@ BENCHES := $(filter-out $(BUILD)/bench/compare%,$(patsubst bench/%.c,$(BUILD)/be
 BENCH_PROGRAMS := $(BENCHES) $(BUILD)/bench/containers $(BUILD)/bench/compare
 
 .DELETE_ON_ERROR:
-.PHONY: all help run bench bench-memory test unit misuse api stress preload sanitize count check-object \
+.PHONY: all help run bench bench-memory test unit model misuse api stress preload sanitize count check-object \
         check-exports check-layers check-format tidy clang-build deps install clean
 
 all: libhakmem.so libhakmem.a ## build the libraries (the default)
@@ -104,6 +104,43 @@ $(BUILD)/unit/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(CORE) $(HEADERS) Ma
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 unit: deps $(UNITS) ## unit tests of each module, with a system that fails on demand
 	@scripts/run-units.sh $(UNITS)
+
+# The core with its atomics made points of a scheduler, and copies of it with one bug planted in each.
+# MODEL="--bound 4 --seconds 300" searches deeper.
+MODEL ?=
+MODEL_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g $(WARNINGS) -Iinclude -Isrc -Itests/model
+MODEL_CORE_CFLAGS := -std=c11 -D_GNU_SOURCE -O1 -fno-builtin -Iinclude -Itests/model -DHAK_DEBUG=2 \
+                     -include points.h
+MODEL_WRAPPED := abort pthread_key_create pthread_setspecific pthread_atfork hak_os_random \
+                 hak_os_thread_id hak_meta_alloc
+MODEL_LDFLAGS := -no-pie -Wl,-z,now $(MODEL_WRAPPED:%=-Wl,--wrap=%)
+MODEL_OBJECTS := $(patsubst tests/model/%.c,$(BUILD)/model/%.o,$(wildcard tests/model/*.c))
+MODEL_CORE_OBJECTS := $(CORE:src/%.c=$(BUILD)/model/core/%.o)
+MUTANTS := $(patsubst tests/model/mutants/%,$(BUILD)/model/%/model,$(wildcard tests/model/mutants/*))
+
+# These two use the core's atomics as the core does.
+$(BUILD)/model/toys.o $(BUILD)/model/lock_scenario.o: MODEL_CFLAGS += -include points.h -include atomic.h
+$(BUILD)/model/%.o: tests/model/%.c $(wildcard tests/model/*.h) $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(MODEL_CFLAGS) -c $< -o $@
+
+$(BUILD)/model/core/%.o: src/%.c $(HEADERS) tests/model/points.h Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(MODEL_CORE_CFLAGS) -Isrc -c $< -o $@
+
+$(BUILD)/model/core/model: $(MODEL_OBJECTS) $(MODEL_CORE_OBJECTS)
+	@echo "  LINK $@"
+	@$(CC) $(MODEL_LDFLAGS) -o $@ $^ -lpthread
+
+$(BUILD)/model/%/model: tests/model/mutants/% $(BUILD)/model/core/model scripts/mutate.sh
+	@echo "  CC   $@"
+	@scripts/mutate.sh $< src $(BUILD)/model/core $(@D) $(CC) $(MODEL_CORE_CFLAGS)
+	@$(CC) $(MODEL_LDFLAGS) -o $@ $(MODEL_OBJECTS) $(@D)/*.o -lpthread
+
+model: $(BUILD)/model/core/model $(MUTANTS) ## every order in which threads can meet; planted bugs must be found
+	@scripts/model.sh $(BUILD)/model $(MODEL)
 
 PROGRAMS = $(patsubst tests/$(1)/%,$(BUILD)/tests/$(1)/%,$(basename $(wildcard tests/$(1)/*.c tests/$(1)/*.cc)))
 LIBRARIES = $(patsubst tests/$(1)/%.c,$(BUILD)/tests/$(1)/%.so,$(wildcard tests/$(1)/lib_*.c))
