@@ -15,12 +15,16 @@
 
 /* The stamp is taken after the block left the bin. So whatever a signal handler did that came in
  * between (it must not allocate, but some do), a block that it took away with it has no stamp any
- * more and is found out here, in this allocation or in the one that pops it again. */
+ * more and is found out here, in the allocation that pops it again, or where a chain is walked.
+ *
+ * The other order, stamp first, would leave a handler no moment in which it goes unnoticed. But a
+ * thread that a handler jumps out of malloc, or that is cancelled, would leave a first block without
+ * a stamp behind, and be accused of writing to it, where now one block is lost. */
 HAK_INLINE void *hak_bin_pop(hak_bin_t *bin, void *block) {
     bin->head = hak_block_next(block);
     hak_signal_fence();
     if (HAK_UNLIKELY(!hak_block_take_stamp(block))) {
-        return hak_block_report_changed(block);
+        return hak_block_report_unstamped(block);
     }
     return block;
 }

@@ -39,6 +39,17 @@
  * instruction. */
 #define hak_signal_fence() atomic_signal_fence(memory_order_seq_cst)
 
+/* Out of a field of this thread, in one instruction as seen by a signal handler; no order for other
+ * threads. The second only if it is the expected pointer. */
+HAK_INLINE void *hak_take(void **field) {
+    return __atomic_exchange_n(field, NULL, __ATOMIC_RELAXED);
+}
+
+HAK_INLINE bool hak_take_if(void **field, void *expected) {
+    return __atomic_compare_exchange_n(field, &expected, NULL, false, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
+}
+
 HAK_INLINE void hak_cpu_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();

@@ -16,6 +16,8 @@
 /* So many drains without a refill in between say that the bin is too wide. Waves that a bin can
  * hold at all come to fewer before it has grown enough. */
 #define DRAINS_TO_SHRINK 16
+/* Where reserves keep coming back, only each so many-th interval, less one, sets its bin apart. */
+#define CALM_MOST 3
 /* So many blocks in a bin are not worth a look. */
 #define SHORT_CHAIN 4
 
@@ -50,6 +52,7 @@ void hak_bins_reset(hak_heap_t *heap) {
         bin->interval = interval_start(cls);
         bin->head_most = bin->reserve_most = 0;
         start_interval(heap, cls, bin->interval);
+        heap->shelves[cls].calm = heap->shelves[cls].waited = 0;
         heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
         heap->shelves[cls].batch = batch_start(cls);
         heap->shelves[cls].drains = 0;
@@ -68,8 +71,11 @@ static void set_interval(hak_heap_t *heap, unsigned cls, uint32_t interval) {
 }
 
 void hak_bins_widen(hak_heap_t *heap, unsigned cls) {
-    uint32_t wider = hak_heap_bin(heap, cls)->interval * 2;
-    set_interval(heap, cls, (uint32_t)hak_min(wider, interval_max(cls)));
+    uint32_t interval = hak_heap_bin(heap, cls)->interval;
+    uint32_t most = interval_max(cls);
+    if (interval != most) {
+        set_interval(heap, cls, (uint32_t)hak_min(interval * 2, most));
+    }
 }
 
 /* ---- Slabs of a heap ------------------------------------------------------------------------ */
@@ -221,6 +227,12 @@ typedef struct {
 static void send_group_home_locked(hak_heap_t *heap, group_t *group) {
     hak_slab_t *slab = group->slab;
     hak_chain_t *chain = &group->chain;
+    /* A chain that comes to a block for a second time is led back from there, along the links that
+     * the first visits left, to the first block, and puts that one in front of the others. */
+    if (HAK_UNLIKELY(hak_block_next(chain->tail) != NULL)) {
+        hak_message_fatal("double free: a block came home twice, near %p (class %u, %zu bytes)",
+                          chain->tail, slab->cls, hak_class_stride(slab->cls));
+    }
     if (hak_load_relaxed(&slab->owner) == heap) { /* changes only under this heap's lock */
         hak_slab_give(slab, chain->head, chain->tail, chain->count);
         add_out(heap, slab->cls, -chain->count);
@@ -254,6 +266,7 @@ static group_t *find_group_locked(hak_heap_t *heap, group_t *groups, const void 
 static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
     group_t groups[GROUPS] = {{NULL, 0, 0, {NULL, NULL, 0}}};
     const uint64_t inverse = hak_class_info[cls].wide_inverse;
+    const uintptr_t stamp = hak_stamp;
     unsigned count = 0;
     size_t slot = SIZE_MAX; /* of the block before: neighbours share their slab */
     group_t *group = NULL;
@@ -267,6 +280,9 @@ static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
             bin_is_broken(block, cls);
         }
         void *next = hak_block_next(block); /* only now is it known to be a block */
+        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
+            hak_block_report_changed(block);
+        }
         hak_chain_push(&group->chain, block);
         block = next;
         count++;
@@ -314,8 +330,7 @@ void hak_bins_mend(hak_heap_t *heap) {
 
 static void drain_bin_locked(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
-    void *chain = bin->head;
-    bin->head = NULL;
+    void *chain = hak_take(&bin->head);
     if (chain != NULL) {
         drain_chain_locked(heap, cls, chain);
     }
@@ -373,8 +388,17 @@ size_t hak_bins_count_locked(hak_heap_t *heap, size_t *bytes) {
 /* A bin with a handful of blocks: where allocations keep pace with frees, setting them apart would
  * only make the next allocation miss. */
 static bool is_short_chain(const void *block) {
-    for (int steps = 0; steps < SHORT_CHAIN && block != NULL; steps++) {
-        block = hak_block_next(block);
+    const uintptr_t stamp = hak_stamp;
+    for (int steps = 0; steps < SHORT_CHAIN; steps++) {
+        if (block == NULL) {
+            return true;
+        }
+        const void *next = hak_block_next(block);
+        hak_signal_fence();
+        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
+            return false; /* so it was no link that was read; some pop or drain will say so */
+        }
+        block = next;
     }
     return block == NULL;
 }
@@ -383,16 +407,23 @@ static bool is_short_chain(const void *block) {
  * the upper bounds have added up, blocks are counted, and those beyond two intervals go home. */
 static void cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
+    const uintptr_t stamp = hak_stamp;
     uint32_t keep = 2 * bin->interval;
-    uint32_t count = 1;
+    uint32_t left = keep;
     void *last = chain;
-    while (count < keep && hak_block_next(last) != NULL) {
-        last = hak_block_next(last);
-        count++;
+    void *excess;
+    for (;;) {
+        if (HAK_UNLIKELY(!hak_block_carries(last, stamp))) {
+            hak_block_report_changed(last);
+        }
+        excess = hak_block_next(last);
+        if (--left == 0 || excess == NULL) {
+            break;
+        }
+        last = excess;
     }
-    void *excess = hak_block_next(last);
     hak_block_set_next(last, NULL);
-    bin->head_most = (int32_t)count;
+    bin->head_most = (int32_t)(keep - left);
     if (excess != NULL) {
         HAK_COUNT(drains);
         HAK_COUNT_N(drained_blocks, send_home_locked(heap, cls, excess));
@@ -403,16 +434,19 @@ static bool may_be_in_excess(const hak_bin_t *bin) {
     return bin->head_most > 8 * (int32_t)bin->interval && bin->head != NULL;
 }
 
-/* The bin becomes the reserve, which is empty. Release pairs with the acquire in
- * drain_reserve_locked(), by which another thread takes the chain. */
+/* The bin becomes the reserve, unless there is one. Release pairs with the acquire in
+ * drain_reserve_locked(), by which another thread takes the chain. Compare-and-swap, since a signal
+ * handler that frees much may do the same in between: no chain must be in two places. */
 static void set_apart(hak_bin_t *bin, hak_shelf_t *shelf) {
+    int cancel_type = hak_cancel_defer();
     uintptr_t chain = (uintptr_t)bin->head;
-    if (chain != 0) {
-        hak_store_relaxed(&shelf->reserve, chain | HAK_IN_TRANSIT);
-        hak_signal_fence();
-        bin->head = NULL;
-        hak_store_release(&shelf->reserve, chain);
+    uintptr_t none = 0;
+    if (chain != 0 && hak_cas_relaxed(&shelf->reserve, &none, chain | HAK_IN_TRANSIT)) {
+        bool is_apart = hak_take_if(&bin->head, (void *)chain);
+        hak_store_release(&shelf->reserve, is_apart ? chain : 0);
     }
+    hak_cancel_restore(cancel_type);
+    shelf->waited = 0;
     bin->reserve_most = chain == 0 ? 0 : bin->head_most > 0 ? bin->head_most : 1;
     bin->head_most = 0;
 }
@@ -421,6 +455,7 @@ static void drain_overdue_locked(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     if (hak_load_relaxed(&shelf->reserve) != 0) {
+        shelf->calm = 0;
         if (++shelf->drains % DRAINS_TO_SHRINK == 0 && bin->interval > interval_start(cls)) {
             set_interval(heap, cls, bin->interval / 2);
         }
@@ -428,10 +463,18 @@ static void drain_overdue_locked(hak_heap_t *heap, unsigned cls) {
     }
     if (may_be_in_excess(bin)) {
         /* Off the bin first: what is changed is in no signal handler's reach. */
-        void *chain = bin->head;
-        bin->head = NULL;
-        cut_excess_locked(heap, cls, chain);
-        bin->head = chain;
+        void *chain = hak_take(&bin->head);
+        if (chain != NULL) {
+            cut_excess_locked(heap, cls, chain);
+            bin->head = chain;
+        }
+    }
+}
+
+/* It is this thread that moves it. */
+static void check_not_in_transit(uintptr_t chain) {
+    if (HAK_UNLIKELY((chain & HAK_IN_TRANSIT) != 0)) {
+        hak_message_fatal(HAK_LOCK_INTERRUPTED);
     }
 }
 
@@ -441,8 +484,12 @@ static int32_t frees_so_far(const hak_bin_t *bin, const hak_shelf_t *shelf) {
 
 /* head holds as many blocks as are out at all. */
 static bool nothing_is_live(const hak_bin_t *bin, uint32_t out) {
+    const uintptr_t stamp = hak_stamp;
     uint32_t count = 0;
     for (const void *block = bin->head; block != NULL && count < out; count++) {
+        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
+            return false; /* some pop or drain will say so */
+        }
         block = hak_block_next(block);
     }
     return count == out;
@@ -482,6 +529,7 @@ static void begin_interval(hak_heap_t *heap, unsigned cls) {
 void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
+    check_not_in_transit(hak_load_relaxed(&shelf->reserve));
     bool is_short = bin->reserve_most == 0 && is_short_chain(bin->head);
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
     if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin) || is_shrinking(shelf)) {
@@ -490,7 +538,7 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
         flush_locked(heap, cls);
         hak_unlock(&heap->lock);
     }
-    if (!is_short) {
+    if (!is_short && ++shelf->waited > shelf->calm) {
         set_apart(bin, shelf);
     }
     begin_interval(heap, cls);
@@ -514,19 +562,32 @@ void hak_bins_note_miss(hak_heap_t *heap, unsigned cls) {
     }
 }
 
-bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls) {
-    hak_bin_t *bin = hak_heap_bin(heap, cls);
-    _Atomic uintptr_t *reserve = &heap->shelves[cls].reserve;
-    uintptr_t chain = hak_load_relaxed(reserve); /* put there by this thread, or 0 by another */
-    if (chain == 0 || !hak_cas_relaxed(reserve, &chain, chain | HAK_IN_TRANSIT)) {
+/* The reserve becomes the bin, which is empty. */
+static bool take_back(hak_bin_t *bin, hak_shelf_t *shelf) {
+    uintptr_t chain = hak_load_relaxed(&shelf->reserve); /* by this thread, or 0 by another */
+    check_not_in_transit(chain);
+    if (chain == 0 || !hak_cas_relaxed(&shelf->reserve, &chain, chain | HAK_IN_TRANSIT)) {
         return false;
     }
     hak_signal_fence();
     bin->head = (void *)chain;
     hak_signal_fence();
-    hak_store_relaxed(reserve, 0);
+    hak_store_relaxed(&shelf->reserve, 0);
+    return true;
+}
+
+bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    int cancel_type = hak_cancel_defer();
+    bool taken = take_back(bin, shelf);
+    hak_cancel_restore(cancel_type);
+    if (!taken) {
+        return false;
+    }
     hak_bins_note_refill(heap, cls, (unsigned)bin->reserve_most);
     bin->reserve_most = 0;
+    shelf->calm = (uint8_t)hak_min(shelf->calm + 1U, CALM_MOST);
     hak_bins_widen(heap, cls);
     HAK_COUNT(refills_reserve);
     return true;

@@ -27,9 +27,9 @@
  *             |  <--head = chain--  chain | HAK_IN_TRANSIT  <--taken back---+  |
  *             +------------------------------- sent home, by anyone under heap.lock
  *
- * In transit it may stand in head as well, and only the thread itself may touch it. So wherever the
- * thread is stopped (a fork in another thread, cancellation), hak_bins_mend() sees what was going
- * on, and no chain is lost or in two places.
+ * In transit it may stand in head as well, and only the thread itself may touch it; it is not
+ * cancelled meanwhile. So where a fork in another thread stops it, hak_bins_mend() sees what was
+ * going on, and no chain is lost or in two places.
  */
 #ifndef HAK_BINS_H
 #define HAK_BINS_H
@@ -60,6 +60,8 @@ typedef struct {
     _Atomic uint32_t out;      /* heap.lock writes: their blocks that are not home */
     int32_t room_start;        /* thread: what the bin's room was when the interval began */
     uint32_t regret_ms;        /* thread: when a flush was last followed by a refill */
+    uint8_t calm;              /* thread: reserves in a row that came back into their bin */
+    uint8_t waited;            /* thread: intervals since a bin was set apart */
     bool flushed;              /* thread: all blocks went home, and none was wanted since */
     bool regretted;            /* thread: regret_ms holds */
     uint32_t batch;            /* thread: blocks that the next refill wants */

@@ -39,15 +39,20 @@ HAK_INLINE void hak_block_set_next(void *block, void *next) {
     *(void **)block = next;
 }
 
+/* For loops, which would read hak_stamp each time. */
+HAK_INLINE bool hak_block_carries(const void *block, uintptr_t stamp) {
+    return ((const uintptr_t *)block)[1] == stamp;
+}
+
 HAK_INLINE bool hak_block_is_stamped(const void *block) {
-    return ((const uintptr_t *)block)[1] == hak_stamp;
+    return hak_block_carries(block, hak_stamp);
 }
 
 HAK_INLINE void hak_block_set_stamp(void *block) {
     ((uintptr_t *)block)[1] = hak_stamp;
 }
 
-/* Word 1 becomes 0; false when it was not the stamp. */
+/* Word 1 becomes 0; false when it was not the stamp, and then a second call puts it back. */
 HAK_INLINE bool hak_block_take_stamp(void *block) {
     return hak_xor_gives_zero((uintptr_t *)block + 1, hak_stamp);
 }

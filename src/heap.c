@@ -195,7 +195,7 @@ static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain
 
 /* A block leaves the free ones. */
 static void *live(void *block) {
-    return HAK_LIKELY(hak_block_take_stamp(block)) ? block : hak_block_report_changed(block);
+    return HAK_LIKELY(hak_block_take_stamp(block)) ? block : hak_block_report_unstamped(block);
 }
 
 static void *take_first(hak_bin_t *bin) {
@@ -208,7 +208,7 @@ static void *take_first(hak_bin_t *bin) {
     return live(block);
 }
 
-static void refill_from_slabs_locked(hak_heap_t *heap, unsigned cls) {
+static void *refill_from_slabs_locked(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     hak_chain_t chain = {NULL, NULL, 0};
@@ -218,26 +218,30 @@ static void refill_from_slabs_locked(hak_heap_t *heap, unsigned cls) {
     bin->head = chain.head;
     hak_bins_note_refill(heap, cls, chain.count);
     HAK_COUNT(refills);
+    return take_first(bin);
 }
 
 void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
-    hak_bin_t *bin = hak_heap_bin(heap, cls);
-    if (!hak_bins_take_reserve(heap, cls)) {
+    void *block = NULL;
+    if (hak_bins_take_reserve(heap, cls)) {
+        block = take_first(hak_heap_bin(heap, cls));
+    }
+    if (block == NULL) { /* even after the reserve came back: a signal handler took it all */
         hak_lock(&heap->lock);
-        refill_from_slabs_locked(heap, cls);
+        block = refill_from_slabs_locked(heap, cls);
         hak_unlock(&heap->lock);
     }
-    return take_first(bin);
+    return block;
 }
 
 /* ---- Birth and exit -------------------------------------------------------------------------- */
 
 static void thread_exits(void *heap_of_thread) {
     hak_heap_t *heap = heap_of_thread;
+    int cancel_type = hak_cancel_defer(); /* or the heap might end on no list */
     /* From here on this thread's hit paths miss; what it still allocates and frees goes through
      * hak_heap_alloc_late() and hak_heap_free_late() and leaves nothing behind. */
     hak_tls_heap = &hak_heap_late;
-    hak_bins_mend(heap); /* it may have been cancelled */
     hak_lock(&heap->lock);
     hak_bins_drain_all_locked(heap);
     hak_bins_reset(heap);
@@ -248,6 +252,7 @@ static void thread_exits(void *heap_of_thread) {
     list_orphan(heap, true);
     hak_unlock(&registry.lock);
     hak_bins_help(heap);
+    hak_cancel_restore(cancel_type);
 }
 
 bool hak_heap_system_init(void) {
@@ -330,9 +335,9 @@ hak_heap_t *hak_heap_get(void) {
     return hak_heap_system_init() ? take_heap() : NULL;
 }
 
-void *hak_heap_alloc_late(unsigned cls) {
+static void *alloc_from_borrowed(unsigned cls) {
     hak_chain_t chain = {NULL, NULL, 0};
-    hak_heap_t *heap = hak_heap_system_init() ? borrow_heap() : NULL;
+    hak_heap_t *heap = borrow_heap();
     if (heap == NULL) {
         return NULL;
     }
@@ -344,6 +349,16 @@ void *hak_heap_alloc_late(unsigned cls) {
     list_orphan(heap, true);
     hak_unlock(&registry.lock);
     hak_bins_help(heap);
+    return block;
+}
+
+void *hak_heap_alloc_late(unsigned cls) {
+    if (!hak_heap_system_init()) {
+        return NULL;
+    }
+    int cancel_type = hak_cancel_defer(); /* as in take_heap() */
+    void *block = alloc_from_borrowed(cls);
+    hak_cancel_restore(cancel_type);
     return block;
 }
 

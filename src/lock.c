@@ -48,7 +48,7 @@ static bool take_or_mark(hak_lock_t *lock, uint32_t *word) {
 void hak_lock_slow(hak_lock_t *lock) {
     uint32_t word = hak_load_relaxed(&lock->word); /* only this thread could have put its id there */
     if (HAK_UNLIKELY((word & ~HAK_LOCK_AWAITED) == hak_lock_id())) {
-        hak_message_fatal("malloc or free in a signal handler that interrupted malloc or free");
+        hak_message_fatal(HAK_LOCK_INTERRUPTED);
     }
     for (int spin = 0; spin < SPINS; spin++) {
         hak_cpu_relax();

@@ -24,6 +24,8 @@ typedef struct {
 } hak_lock_t;
 
 #define HAK_LOCK_AWAITED ((uint32_t)1 << 31)
+/* What is said of a thread that finds itself in the middle of a slow path already. */
+#define HAK_LOCK_INTERRUPTED "malloc or free in a signal handler that interrupted malloc or free"
 
 /* This thread's id; 0 before its first lock. */
 extern HAK_HIDDEN _Thread_local uint32_t hak_lock_self

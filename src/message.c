@@ -154,6 +154,7 @@ void (*hak_message_on_fatal)(void);
 
 void hak_message_fatal(const char *format, ...) {
     va_list args;
+    hak_os_block_signals(); /* a handler must not run on what is broken; abort() lets SIGABRT in */
     if (hak_message_on_fatal != NULL) {
         hak_message_on_fatal();
     }

@@ -60,6 +60,8 @@ void hak_os_random(void *out, size_t size);
 void hak_os_each_env(void (*visit)(const char *entry));
 bool hak_os_huge_pages_by_default(void);
 int hak_os_process_id(void);
+/* All signals of the calling thread that can be blocked, for good. */
+void hak_os_block_signals(void);
 /* Of the calling thread; not 0, below 2^31, and no other living thread's. */
 uint32_t hak_os_thread_id(void);
 int hak_os_open_for_writing(const char *path);

@@ -274,6 +274,11 @@ int hak_os_process_id(void) {
     return (int)call3(SYS_getpid, 0, 0, 0);
 }
 
+void hak_os_block_signals(void) {
+    const uint64_t all = ~(uint64_t)0; /* the kernel's set, one bit a signal; not libc's sigset_t */
+    (void)call6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, 0, sizeof all, 0, 0);
+}
+
 uint32_t hak_os_thread_id(void) {
     return (uint32_t)call3(SYS_gettid, 0, 0, 0);
 }

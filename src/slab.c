@@ -11,16 +11,6 @@
 
 #define PREFETCH_STEPS 8
 
-static void append(hak_chain_t *chain, void *head, void *tail, unsigned count) {
-    if (chain->head == NULL) {
-        chain->head = head;
-    } else {
-        hak_block_set_next(chain->tail, head);
-    }
-    chain->tail = tail;
-    chain->count += count;
-}
-
 void *hak_block_report_changed(const void *block) {
     uint8_t tag = hak_map_tag(block);
     if (!hak_tag_is_class(tag)) {
@@ -30,6 +20,30 @@ void *hak_block_report_changed(const void *block) {
     hak_message_fatal("free list is corrupt: %p was written to after it was freed (class %u, "
                       "%zu bytes)",
                       block, cls, hak_class_stride(cls));
+}
+
+void *hak_block_report_unstamped(void *block) {
+    (void)hak_block_take_stamp(block);
+    return hak_block_report_changed(block);
+}
+
+/* Nothing is written into a block before its stamp was seen: one that stands in a list wrongly may be
+ * in use. */
+static void link_free(void *block, void *next) {
+    if (HAK_UNLIKELY(!hak_block_is_stamped(block))) {
+        hak_block_report_changed(block);
+    }
+    hak_block_set_next(block, next);
+}
+
+static void append(hak_chain_t *chain, void *head, void *tail, unsigned count) {
+    if (chain->head == NULL) {
+        chain->head = head;
+    } else {
+        link_free(chain->tail, head);
+    }
+    chain->tail = tail;
+    chain->count += count;
 }
 
 static unsigned take_free(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
@@ -51,7 +65,7 @@ static unsigned take_free(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
     void *head = slab->free;
     slab->free = hak_block_next(last);
     slab->free_count = (uint16_t)(slab->free_count - want);
-    hak_block_set_next(last, NULL);
+    link_free(last, NULL);
     append(chain, head, last, want);
     return want;
 }
@@ -159,7 +173,8 @@ unsigned hak_slab_drain_remote(hak_slab_t *slab) {
     unsigned count = 0;
     void *tail = NULL;
     for (void *block = head; block != NULL; block = hak_block_next(block)) {
-        if (HAK_UNLIKELY(!hak_slab_holds(slab, block) || count == limit)) {
+        if (HAK_UNLIKELY(!hak_slab_holds(slab, block) || count == limit ||
+                         !hak_block_is_stamped(block))) {
             hak_block_report_changed(tail != NULL ? tail : block);
         }
         prefetch_ahead(tail, block);
