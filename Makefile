@@ -89,7 +89,7 @@ bench-memory: libhakmem.so $(BENCH_PROGRAMS) ## RSS over time beside all allocat
 
 # ---- Tests ---------------------------------------------------------------------------------
 
-test: deps all check-layers check-exports check-object unit api misuse stress preload count \
+test: deps all check-layers check-exports check-object unit api misuse stress preload count model \
       sanitize clang-build ## run every test
 	@echo "all tests passed"
 
