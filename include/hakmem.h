@@ -24,7 +24,7 @@ typedef struct hak_stats {
     size_t large_blocks;
     size_t large_bytes;
     /* What hakmem has on top: */
-    size_t bin_bytes;      /* free blocks in the calling thread's bins */
+    size_t bin_bytes;      /* free blocks in the threads' bins */
     size_t free_bytes;     /* free blocks in slabs */
     size_t retained_bytes; /* whole free slots and page runs that may be resident */
     size_t mapped_bytes;   /* address space in use for blocks */
@@ -35,13 +35,15 @@ typedef struct hak_stats {
     /* What happened so far: */
     uint64_t stage1, stage2, stage3, adopted_slabs;
     uint64_t map_calls, unmap_calls, remap_calls, purge_calls;
+    /* Added since: */
+    size_t uncarved_bytes; /* resident memory of slabs at work that no block was made of yet */
 } hak_stats_t;
 
 /* "major.minor.patch" */
 const char *hak_version(void);
 
 /* Fills in *out, as far as out->struct_bytes says. Stops all other threads' slow paths for a
- * moment. Blocks in other threads' bins count as live. Returns 0, or -1 when out is NULL or
+ * moment. What other threads allocate or free meanwhile may count as live or not. Returns 0, or -1 when out is NULL or
  * struct_bytes is 0. */
 int hak_stats_get(hak_stats_t *out);
 

@@ -368,23 +368,6 @@ void hak_bins_drain_reserves_locked(hak_heap_t *heap) {
     }
 }
 
-size_t hak_bins_count_locked(hak_heap_t *heap, size_t *bytes) {
-    size_t blocks = 0;
-    *bytes = 0;
-    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
-        size_t here = 0;
-        for (void *b = hak_heap_bin(heap, cls)->head; b != NULL; b = hak_block_next(b)) {
-            here++;
-        }
-        for (void *b = hak_bins_reserve(&heap->shelves[cls]); b != NULL; b = hak_block_next(b)) {
-            here++;
-        }
-        *bytes += here * hak_class_stride(cls);
-        blocks += here;
-    }
-    return blocks;
-}
-
 /* A bin with a handful of blocks: where allocations keep pace with frees, setting them apart would
  * only make the next allocation miss. */
 static bool is_short_chain(const void *block) {

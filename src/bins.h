@@ -117,8 +117,6 @@ void hak_bins_drain_all_locked(hak_heap_t *heap);
 bool hak_bins_drain_idle_locked(hak_heap_t *heap, unsigned but_cls);
 /* The same for the reserves alone, by any thread. */
 void hak_bins_drain_reserves_locked(hak_heap_t *heap);
-/* Blocks in the bins and reserves, by walking. Only for the heap's thread, under the lock. */
-size_t hak_bins_count_locked(hak_heap_t *heap, size_t *bytes);
 HAK_INLINE void *hak_bins_reserve(const hak_shelf_t *shelf) {
     return (void *)(hak_load_acquire(&shelf->reserve) & ~HAK_IN_TRANSIT);
 }

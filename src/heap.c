@@ -387,20 +387,51 @@ void hak_heap_trim(void) {
     hak_unlock(&registry.lock);
 }
 
-/* A chain that its owner may be changing: a link is followed only to where a block of the class can
- * be. No such memory goes away while the pool's lock is held, so reading it is safe. */
+/* A step along a chain that its owner may be changing: a link is followed only from where a free block
+ * of the class can be. No such memory goes away while the pool's lock is held, so reading it is
+ * safe. NULL at the end, or where the chain has changed. */
+static const void *next_free(const void *block, unsigned cls) {
+    if (hak_map_tag(block) != hak_tag_of_class(cls) || (uintptr_t)block % HAK_ALIGNMENT != 0 ||
+        !hak_block_is_stamped(block)) {
+        return NULL;
+    }
+    return *(void *const volatile *)block;
+}
+
+#define CHAIN_MOST (2 * (size_t)UINT16_MAX)
+
 static bool chain_holds(const void *block, const void *link, unsigned cls) {
-    for (size_t steps = 0; link != NULL && steps < 2 * (size_t)UINT16_MAX; steps++) {
+    for (size_t steps = 0; link != NULL && steps < CHAIN_MOST; steps++) {
         if (link == block) {
             return true;
         }
-        if (hak_map_tag(link) != hak_tag_of_class(cls) || (uintptr_t)link % HAK_ALIGNMENT != 0 ||
-            !hak_block_is_stamped(link)) {
-            return false;
-        }
-        link = *(void *const volatile *)link;
+        link = next_free(link, cls);
     }
     return false;
+}
+
+static size_t chain_length(const void *link, unsigned cls) {
+    size_t length = 0;
+    while (link != NULL && length < CHAIN_MOST) {
+        link = next_free(link, cls);
+        length++;
+    }
+    return length;
+}
+
+size_t hak_heap_count_bins_locked(size_t *bytes) {
+    size_t blocks = 0;
+    *bytes = 0;
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+            void *const volatile *head = &hak_heap_bin(heap, cls)->head;
+            size_t here = chain_length(*head, cls) +
+                          chain_length(hak_bins_reserve(&heap->shelves[cls]), cls);
+            blocks += here;
+            *bytes += here * hak_class_stride(cls);
+        }
+    }
+    return blocks;
 }
 
 bool hak_heap_block_is_free(const void *block, unsigned cls) {

@@ -42,6 +42,10 @@ void hak_heap_trim(void);
  * Another thread's hit path may take it from its bin meanwhile; then it is not found, rightly. */
 bool hak_heap_block_is_free(const void *block, unsigned cls);
 
+/* Blocks in the bins and reserves of all heaps. The caller holds all locks; what other threads take or
+ * give back meanwhile may be counted or not. */
+size_t hak_heap_count_bins_locked(size_t *bytes);
+
 /* Before the first heap; may be called again. False without memory. */
 bool hak_heap_system_init(void);
 void hak_heap_lock_all(void);

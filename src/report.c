@@ -24,7 +24,9 @@ static void visit_slab(hak_slab_t *slab, void *context) {
     gauges->slabs++;
     gauges->carved += carved;
     gauges->out += carved - slab->free_count;
-    gauges->slab_bytes += slab->slots * HAK_SLOT_BYTES;
+    size_t touched = carved * hak_class_stride(slab->cls);
+    size_t resident = hak_slab_resident_bytes(slab);
+    gauges->uncarved_bytes += resident > touched ? resident - touched : 0;
 }
 
 static void gather_counters(hak_stats_t *stats) {
@@ -61,23 +63,25 @@ static void gather_pool_and_large(hak_figures_t *out) {
 void hak_report_gather(hak_figures_t *out) {
     *out = (hak_figures_t){.stats.struct_bytes = sizeof out->stats};
     hak_stats_t *stats = &out->stats;
-    size_t own_blocks, own_bytes;
+    size_t bin_blocks, bin_bytes;
     hak_lock_everything();
     hak_pool_each_slab(visit_slab, out);
-    own_blocks = hak_bins_count_locked(hak_tls_heap, &own_bytes);
+    bin_blocks = hak_heap_count_bins_locked(&bin_bytes);
     stats->mapped_bytes = hak_map.mapped_bytes;
     stats->metadata_bytes = hak_map.meta_bytes;
     hak_unlock_everything();
-    stats->bin_bytes = own_bytes;
+    stats->bin_bytes = bin_bytes;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         const hak_class_gauges_t *gauges = &out->classes[cls];
         size_t stride = hak_class_stride(cls);
         stats->live_blocks += gauges->out;
         stats->live_bytes += gauges->out * stride;
+        stats->uncarved_bytes += gauges->uncarved_bytes;
         out->reserve_free_bytes += (gauges->carved - gauges->out) * stride;
     }
-    stats->live_blocks -= own_blocks;
-    stats->live_bytes -= stats->bin_bytes;
+    /* Other threads' bins were counted on the move. */
+    stats->live_blocks -= hak_min(bin_blocks, stats->live_blocks);
+    stats->live_bytes -= hak_min(bin_bytes, stats->live_bytes);
     stats->free_bytes = out->reserve_free_bytes;
     gather_pool_and_large(out);
     gather_counters(stats);
@@ -101,6 +105,7 @@ static void emit_all(hak_text_t *out, const hak_figures_t *figures, emit_t emit)
         {"large_free_bytes", figures->large_free_bytes},
         {"retained_bytes", s->retained_bytes},
         {"mapped_bytes", s->mapped_bytes},
+        {"uncarved_bytes", s->uncarved_bytes},
         {"metadata_bytes", s->metadata_bytes},
         {"superslabs_now", s->superslabs_now},
         {"superslabs_peak", s->superslabs_peak},

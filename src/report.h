@@ -14,7 +14,7 @@
 #include "hakmem.h"
 
 typedef struct {
-    size_t slabs, carved, out, slab_bytes;
+    size_t slabs, carved, out, uncarved_bytes;
 } hak_class_gauges_t;
 
 typedef struct {

@@ -70,8 +70,7 @@ static unsigned take_free(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
     return want;
 }
 
-/* How much of the slab, from its base, needs no page fault. */
-static size_t resident_bytes(const hak_slab_t *slab) {
+size_t hak_slab_resident_bytes(const hak_slab_t *slab) {
     size_t pages = 0;
     for (unsigned i = 0; i < slab->slots; i++) {
         pages += slab[i].dirty_pages;
@@ -86,7 +85,7 @@ void hak_slab_populate(hak_slab_t *slab, size_t bytes) {
     static _Atomic bool refused; /* by a system that cannot: relaxed, another try does no harm */
     size_t carved = hak_load_relaxed(&slab->carved) * hak_class_stride(slab->cls);
     size_t touched = hak_round_up(carved, hak_map.page_bytes);
-    size_t from = hak_max(resident_bytes(slab), touched);
+    size_t from = hak_max(hak_slab_resident_bytes(slab), touched);
     size_t to = hak_min(hak_round_down(carved + bytes, hak_map.page_bytes),
                         slab->slots * HAK_SLOT_BYTES);
     if (from != touched || to < from + 2 * hak_map.page_bytes || hak_load_relaxed(&refused)) {
@@ -107,7 +106,7 @@ void hak_slab_populate(hak_slab_t *slab, size_t bytes) {
 static unsigned carve_limit(const hak_slab_t *slab, unsigned carved) {
     const hak_class_info_t *info = &hak_class_info[slab->cls];
     size_t edge = (size_t)carved * info->stride;
-    size_t resident = resident_bytes(slab);
+    size_t resident = hak_slab_resident_bytes(slab);
     size_t ready = resident > edge ? (resident - edge) / info->stride : 0;
     return (unsigned)hak_min(hak_max(ready, info->carve), info->capacity - carved);
 }

@@ -35,6 +35,8 @@ HAK_INLINE bool hak_slab_holds(const hak_slab_t *slab, const void *p) {
 /* Appends up to want blocks to the chain: free ones, or, if there are none, carved ones (of memory
  * that is not resident at most a page: it is not touched ahead of need). Returns how many. */
 unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain);
+/* How much of the slab, from its base, is known to need no page fault. */
+size_t hak_slab_resident_bytes(const hak_slab_t *slab);
 /* Where what was carved comes to the end of what is resident: makes up to bytes more of it resident at
  * one go, if that is two pages at least. */
 void hak_slab_populate(hak_slab_t *slab, size_t bytes);

@@ -28,9 +28,22 @@ static inline hak_bin_t *own_bin(size_t size) {
     return hak_heap_bin(hak_tls_heap, hak_class_of(size));
 }
 
+static inline size_t chain_length(const void *block) {
+    size_t length = 0;
+    for (; block != NULL; block = hak_block_next(block)) {
+        length++;
+    }
+    return length;
+}
+
+/* In this thread's bins and reserves. */
 static inline size_t own_blocks(void) {
-    size_t bytes;
-    return hak_bins_count_locked(hak_tls_heap, &bytes);
+    size_t count = 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        count += chain_length(hak_heap_bin(hak_tls_heap, cls)->head) +
+                 chain_length(hak_bins_reserve(&hak_tls_heap->shelves[cls]));
+    }
+    return count;
 }
 
 static inline hak_figures_t figures(void) {

@@ -228,7 +228,7 @@ UNIT_CHILD(heap_refill_empties_idle_bins_before_it_takes_fresh_memory) {
     hak_free(last);
 }
 
-UNIT_CHILD(bins_count_counts_head_and_reserve) {
+UNIT_CHILD(heap_count_bins_counts_head_and_reserve) {
     void *blocks[40];
     allocate(blocks, 40, 1024);
     hak_heap_trim();
@@ -237,8 +237,10 @@ UNIT_CHILD(bins_count_counts_head_and_reserve) {
     hak_bins_interval_over(hak_tls_heap, hak_class_of(1024));
     release(blocks + 6, 3);
     size_t bytes;
-    CHECK(hak_bins_count_locked(hak_tls_heap, &bytes) == 9);
-    CHECK(bytes == 9 * 1024);
+    hak_lock_everything();
+    size_t blocks_in_bins = hak_heap_count_bins_locked(&bytes);
+    hak_unlock_everything();
+    CHECK(blocks_in_bins == 9 && bytes == 9 * 1024 && own_blocks() == 9);
 }
 
 UNIT_CHILD(heap_refill_takes_the_reserve_back_first) {
@@ -273,7 +275,7 @@ int main(void) {
         cmocka_unit_test(heap_interval_over_leaves_a_short_bin_alone),
         cmocka_unit_test(heap_block_is_free_finds_it_in_every_place),
         cmocka_unit_test(heap_refill_empties_idle_bins_before_it_takes_fresh_memory),
-        cmocka_unit_test(bins_count_counts_head_and_reserve),
+        cmocka_unit_test(heap_count_bins_counts_head_and_reserve),
         cmocka_unit_test(heap_refill_takes_the_reserve_back_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
