@@ -52,6 +52,8 @@
 
 /* A single block that comes and goes is kept for the next time up to this size. */
 #define HAK_PULSE_MAX_BYTES ((size_t)32 << 20)
+/* And so many of them, but no more than is live, where there are several. */
+#define HAK_PULSES_KEPT 6
 
 /* The part of the address space in which hakmem places its memory starts here. Zero lets free()
  * look up a pointer without a subtraction. The address sanitizer keeps its shadow at low

@@ -66,9 +66,13 @@ HAK_INLINE bool hak_retain_is_older(uint32_t since_ms, uint32_t now_ms) {
 
 /* Boost falls with what is live, so that a burst that ends takes its boost with it. A program that
  * allocates and frees a single large block over and over has nothing live half of the time: the
- * size of such a block counts too. */
+ * size of such a block counts too. Where blocks of many MiB come and go, what is kept must be some
+ * of them, or none fits: 16 blocks of 5 to 25 MB replaced at random, with one kept 660 a second at
+ * 304 MB, with four 1,340 at 334 MB, with six 2,400 at 376 MB. */
 HAK_INLINE size_t hak_retain_boost(const hak_retain_t *r) {
-    size_t share = hak_max(hak_load_relaxed(&r->live_bytes) / 4, hak_load_relaxed(&r->pulse_bytes));
+    size_t live = hak_load_relaxed(&r->live_bytes);
+    size_t pulse = hak_load_relaxed(&r->pulse_bytes);
+    size_t share = hak_max(live / 4, hak_max(pulse, hak_min(live, HAK_PULSES_KEPT * pulse)));
     return hak_min(hak_load_relaxed(&r->boost_bytes), share + ((size_t)hak_options.retain << 20));
 }
 

@@ -152,6 +152,19 @@ static void retain_single_large_block_may_pulse(void **state) {
     assert_true(hak_retain_bound(&r) <= 8 * MIB);
 }
 
+static void retain_wide_blocks_that_pulse_may_keep_several(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 240 * MIB};
+    for (int i = 0; i < 100; i++) {
+        hak_retain_wanted_back(&r, 20 * MIB, 5000, 5001);
+    }
+    assert_int_equal(hak_retain_boost(&r), (HAK_PULSES_KEPT * 20 + 4) * MIB);
+    r.live_bytes = 50 * MIB; /* never more than is live */
+    assert_int_equal(hak_retain_boost(&r), (50 + 4) * MIB);
+    r.live_bytes = 0;
+    assert_int_equal(hak_retain_boost(&r), (20 + 4) * MIB);
+}
+
 static void retain_clock_that_wraps_is_understood(void **state) {
     (void)state;
     uint32_t before = UINT32_MAX - 100;
@@ -192,6 +205,7 @@ int main(void) {
         CASE(retain_over_peak_leaves_the_boost),
         CASE(retain_boost_falls_with_what_is_live),
         CASE(retain_single_large_block_may_pulse),
+        CASE(retain_wide_blocks_that_pulse_may_keep_several),
         CASE(retain_clock_that_wraps_is_understood),
         CASE(retain_decay_0_is_over_after_a_millisecond),
     };
