@@ -43,8 +43,8 @@ typedef struct hak_stats {
 const char *hak_version(void);
 
 /* Fills in *out, as far as out->struct_bytes says. Stops all other threads' slow paths for a
- * moment. What other threads allocate or free meanwhile may count as live or not. Returns 0, or -1 when out is NULL or
- * struct_bytes is 0. */
+ * moment. What other threads allocate or free meanwhile may count as live or not. Returns 0, or -1
+ * when out is NULL or struct_bytes is 0. */
 int hak_stats_get(hak_stats_t *out);
 
 /* Writes all statistics to the file descriptor: one "name value" a line, or one JSON object. */
