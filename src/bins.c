@@ -219,20 +219,12 @@ void hak_bins_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned cou
 
 typedef struct {
     hak_slab_t *slab;
-    uintptr_t base;        /* of the slab, */
-    uintptr_t carved_size; /* and how far its blocks reach */
-    hak_chain_t chain;
+    hak_chain_t chain; /* of blocks of it */
 } group_t;
 
 static void send_group_home_locked(hak_heap_t *heap, group_t *group) {
     hak_slab_t *slab = group->slab;
     hak_chain_t *chain = &group->chain;
-    /* A chain that comes to a block for a second time is led back from there, along the links that
-     * the first visits left, to the first block, and puts that one in front of the others. */
-    if (HAK_UNLIKELY(hak_block_next(chain->tail) != NULL)) {
-        hak_message_fatal("double free: a block came home twice, near %p (class %u, %zu bytes)",
-                          chain->tail, slab->cls, hak_class_stride(slab->cls));
-    }
     if (hak_load_relaxed(&slab->owner) == heap) { /* changes only under this heap's lock */
         hak_slab_give(slab, chain->head, chain->tail, chain->count);
         add_out(heap, slab->cls, -chain->count);
@@ -256,36 +248,70 @@ static group_t *find_group_locked(hak_heap_t *heap, group_t *groups, const void 
         send_group_home_locked(heap, group);
     }
     group->slab = slab;
-    group->base = (uintptr_t)hak_slab_base(slab);
-    group->carved_size = hak_load_relaxed(&slab->carved) * hak_class_stride(cls);
     return group;
+}
+
+/* The part of a chain from head on that lies in one slab, each block seen to be one and free. Its
+ * links stay as they are; *rest is what follows. A chain that runs in a circle is left when there are
+ * more blocks than the slab has. */
+static hak_chain_t cut_stretch(const hak_slab_t *slab, void *head, void **rest) {
+    const uintptr_t stamp = hak_stamp;
+    const uint64_t inverse = hak_class_info[slab->cls].wide_inverse;
+    const uintptr_t base = (uintptr_t)hak_slab_base(slab);
+    const unsigned carved = hak_load_relaxed(&slab->carved);
+    const uintptr_t carved_bytes = carved * hak_class_stride(slab->cls);
+    hak_chain_t stretch = {head, NULL, 0};
+    void *block = head;
+    for (;;) { /* hak_slab_holds(), drawn out; NULL lies in no slab */
+        uintptr_t offset = (uintptr_t)block - base;
+        if (offset >= carved_bytes || stretch.count > carved) {
+            break;
+        }
+        if (HAK_UNLIKELY(offset * inverse >= inverse)) {
+            bin_is_broken(block, slab->cls);
+        }
+        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
+            hak_block_report_changed(block);
+        }
+        stretch.tail = block;
+        stretch.count++;
+        block = hak_block_next(block);
+    }
+    *rest = block;
+    return stretch;
+}
+
+/* A chain that comes to a block for a second time is led on from there along links that the first
+ * visit left: round in a circle, or to where that visit ended. */
+static void join_stretch(group_t *group, hak_chain_t stretch) {
+    hak_slab_t *slab = group->slab;
+    hak_chain_t *chain = &group->chain;
+    if (HAK_UNLIKELY(stretch.tail == chain->tail ||
+                     chain->count + stretch.count > hak_load_relaxed(&slab->carved))) {
+        hak_message_fatal("double free: a block came home twice, near %p (class %u, %zu bytes)",
+                          stretch.head, slab->cls, hak_class_stride(slab->cls));
+    }
+    hak_block_set_next(stretch.tail, chain->head);
+    chain->head = stretch.head;
+    chain->tail = chain->count != 0 ? chain->tail : stretch.tail;
+    chain->count += stretch.count;
 }
 
 /* Sends a whole chain home: one batch for each slab, as long as the chain does not jump about
  * between more slabs than there are places. */
 static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
-    group_t groups[GROUPS] = {{NULL, 0, 0, {NULL, NULL, 0}}};
-    const uint64_t inverse = hak_class_info[cls].wide_inverse;
-    const uintptr_t stamp = hak_stamp;
+    group_t groups[GROUPS] = {{NULL, {NULL, NULL, 0}}};
     unsigned count = 0;
-    size_t slot = SIZE_MAX; /* of the block before: neighbours share their slab */
-    group_t *group = NULL;
     while (block != NULL) {
-        if (hak_map_slot(block) != slot) {
-            slot = hak_map_slot(block);
-            group = find_group_locked(heap, groups, block, cls);
+        group_t *group = find_group_locked(heap, groups, block, cls);
+        void *rest;
+        hak_chain_t stretch = cut_stretch(group->slab, block, &rest);
+        if (HAK_UNLIKELY(stretch.count == 0)) {
+            bin_is_broken(block, cls); /* beyond what was carved */
         }
-        uintptr_t offset = (uintptr_t)block - group->base; /* hak_slab_holds(), drawn out */
-        if (HAK_UNLIKELY(offset >= group->carved_size || offset * inverse >= inverse)) {
-            bin_is_broken(block, cls);
-        }
-        void *next = hak_block_next(block); /* only now is it known to be a block */
-        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
-            hak_block_report_changed(block);
-        }
-        hak_chain_push(&group->chain, block);
-        block = next;
-        count++;
+        join_stretch(group, stretch);
+        count += stretch.count;
+        block = rest;
     }
     for (unsigned i = 0; i < GROUPS; i++) {
         if (groups[i].slab != NULL) {

@@ -57,14 +57,4 @@ HAK_INLINE bool hak_block_take_stamp(void *block) {
     return hak_xor_gives_zero((uintptr_t *)block + 1, hak_stamp);
 }
 
-/* Puts block in front; the first one becomes the tail. */
-HAK_INLINE void hak_chain_push(hak_chain_t *chain, void *block) {
-    hak_block_set_next(block, chain->head);
-    if (chain->head == NULL) {
-        chain->tail = block;
-    }
-    chain->head = block;
-    chain->count++;
-}
-
 #endif
