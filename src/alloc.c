@@ -250,17 +250,19 @@ static HAK_COLD void free_slow(void *p, uint8_t tag) {
     errno = saved;
 }
 
-/* The hit path of blocks whose slab is wider than a slot. */
+/* The hit path of blocks whose slab is wider than a slot. Only a thread's own heap has intervals. */
 static bool free_wide(void *p, uint8_t tag) {
     const hak_class_info_t *info = &hak_class_info[hak_tag_class(tag)];
     hak_bin_t *bin = &hak_tls_heap->bins[tag];
     uint64_t offset = (uintptr_t)p & (info->slots * HAK_SLOT_BYTES - 1);
-    if (HAK_UNLIKELY(offset * info->wide_inverse >= info->wide_inverse || bin->room <= 0 ||
+    if (HAK_UNLIKELY(offset * info->wide_inverse >= info->wide_inverse || bin->interval == 0 ||
                      hak_block_is_stamped(p))) {
         return false;
     }
     hak_bin_push(bin, p);
-    bin->room--;
+    if (HAK_UNLIKELY(--bin->room < 0)) {
+        hak_free_interval_over(bin);
+    }
     return true;
 }
 
