@@ -120,8 +120,8 @@ static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
 
 static void push_ready(hak_heap_t *owner, hak_slab_t *slab) {
     uint32_t slots = slab->slots; /* after the push the slab may be gone */
-    hak_add_relaxed(&owner->ready_count, slots);
     hak_ready_push(&owner->ready, slab);
+    hak_add_relaxed(&owner->ready_count, slots); /* not before: hak_bins_drain_ready_locked() */
     hak_bins_help(owner);
 }
 
@@ -149,10 +149,11 @@ unsigned hak_bins_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
 }
 
 /* Empties the ready list. A slab that was adopted while a producer was on its way here belongs to
- * another heap by now and is passed on, its queue untouched. */
+ * another heap by now and is passed on, its queue untouched. The count starts anew before the list
+ * is taken: a slab that comes later is counted later; one too many makes help come early. */
 void hak_bins_drain_ready_locked(hak_heap_t *heap) {
-    hak_slab_t *slab = hak_ready_take_all(&heap->ready);
     hak_store_relaxed(&heap->ready_count, 0);
+    hak_slab_t *slab = hak_ready_take_all(&heap->ready);
     while (slab != NULL) {
         hak_slab_t *next = hak_load_relaxed(&slab->ready_next); /* seen with the list */
         hak_heap_t *owner = hak_load_relaxed(&slab->owner);
@@ -176,8 +177,7 @@ void hak_bins_drain_ready_locked(hak_heap_t *heap) {
  * Nothing is stranded: the pusher's store to ready precedes its load of state, and an exiting
  * thread's store to state precedes its look at ready, all sequentially consistent, so one of them
  * sees the other. If the lock is held, the holder looks again after it let go, as every path that
- * unlocks an orphan ends here. For an owned heap a failed try needs no second one: its owner
- * empties the list before its next refill. */
+ * unlocks a heap ends here, the owner's own too: it may never come to another refill. */
 static bool wants_help(hak_heap_t *heap) {
     return hak_load_seq(&heap->state) == HAK_HEAP_ORPHAN ||
            hak_load_relaxed(&heap->ready_count) >= HAK_READY_PATIENCE;
@@ -546,6 +546,7 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
         drain_overdue_locked(heap, cls);
         flush_locked(heap, cls);
         hak_unlock(&heap->lock);
+        hak_bins_help(heap);
     }
     if (!is_short && ++shelf->waited > shelf->calm) {
         set_apart(bin, shelf);

@@ -136,7 +136,7 @@ void hak_bins_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned cou
 /* Empties the ready list and the remote queues of the slabs on it. */
 void hak_bins_drain_ready_locked(hak_heap_t *heap);
 /* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone who
- * unlocks an orphan's lock calls it then. */
+ * unlocks a heap's lock calls it then. */
 void hak_bins_help(hak_heap_t *heap);
 
 #endif

@@ -230,6 +230,7 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
         hak_lock(&heap->lock);
         block = refill_from_slabs_locked(heap, cls);
         hak_unlock(&heap->lock);
+        hak_bins_help(heap);
     }
     return block;
 }
@@ -314,6 +315,7 @@ static hak_heap_t *take_heap(void) {
         hak_store_seq(&heap->state, HAK_HEAP_OWNED);
         heap->stale_bins = false; /* blocks left in its bins are this thread's now */
         hak_unlock(&heap->lock);
+        hak_bins_help(heap);
         hak_tls_heap = heap;
         /* May allocate (more than 32 keys in the process): the heap is in place already. */
         if (registry.has_key) {
