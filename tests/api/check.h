@@ -167,6 +167,24 @@ static inline size_t status_kib(const char *key) {
     return (size_t)strtoull(line + strlen(key) + 1, NULL, 10);
 }
 
+// A "Key:" line of /proc/self/smaps_rollup in KiB. The kernel walks the page tables for it, while
+// what "Vm...:" lines tell may be behind by some hundred KiB.
+static inline size_t rollup_kib(const char *key) {
+    char text[4096];
+    size_t used = 0;
+    ssize_t n;
+    int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    while ((n = read(fd, text + used, sizeof text - 1 - used)) > 0) {
+        used += (size_t)n;
+    }
+    close(fd);
+    text[used] = '\0';
+    const char *line = strstr(text, key);
+    CHECK(line != NULL);
+    return (size_t)strtoull(line + strlen(key) + 1, NULL, 10);
+}
+
 // Runs body() in a child, where a failed check ends the child only; a hang ends it after a minute.
 static inline void in_child(void (*body)(void)) {
     int status = 0;
