@@ -108,7 +108,7 @@ void hak_unlock_everything(void) {
 
 /* ---- Allocation ------------------------------------------------------------------------------ */
 
-static void *alloc_class(unsigned cls) {
+static void *try_class(unsigned cls) {
     hak_heap_t *heap = hak_heap_get();
     if (HAK_UNLIKELY(heap == NULL)) {
         return hak_heap_alloc_late(cls);
@@ -118,12 +118,35 @@ static void *alloc_class(unsigned cls) {
     return block != NULL ? hak_bin_pop(bin, block) : hak_heap_refill(heap, cls);
 }
 
+/* The system has no more. What is kept for other sizes, or lies in bins, may be enough; but for a
+ * size that all of it would not be enough for, nothing is given up. */
+static HAK_COLD bool make_room(size_t size) {
+    hak_lock(&hak_map.lock);
+    bool may_help = size <= hak_map.mapped_bytes;
+    hak_unlock(&hak_map.lock);
+    if (may_help) {
+        (void)hak_trim_all();
+    }
+    return may_help;
+}
+
+static void *alloc_class(unsigned cls) {
+    void *block = try_class(cls);
+    if (HAK_UNLIKELY(block == NULL) && make_room(hak_class_stride(cls))) {
+        block = try_class(cls);
+    }
+    return block;
+}
+
 static HAK_COLD void *alloc_large(size_t size, size_t align, bool *zero) {
     *zero = false;
     if (size > HAK_SIZE_MAX || align > HAK_SIZE_MAX || !start()) {
         return NULL;
     }
     void *block = hak_large_alloc(size, align, zero);
+    if (HAK_UNLIKELY(block == NULL) && make_room(size)) {
+        block = hak_large_alloc(size, align, zero);
+    }
     hak_heap_keep_peak();
     return block;
 }
