@@ -220,108 +220,119 @@ void hak_bins_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned cou
 
 /* ---- Drain ----------------------------------------------------------------------------------- */
 
+/* What goes home to one slab of another heap, in one batch. */
 typedef struct {
     hak_slab_t *slab;
-    hak_chain_t chain; /* of blocks of it */
+    hak_chain_t chain;
 } group_t;
 
-static void send_group_home_locked(hak_heap_t *heap, group_t *group) {
-    hak_slab_t *slab = group->slab;
-    hak_chain_t *chain = &group->chain;
-    if (hak_load_relaxed(&slab->owner) == heap) { /* changes only under this heap's lock */
-        hak_slab_give(slab, chain->head, chain->tail, chain->count);
-        add_out(heap, slab->cls, -chain->count);
-        settle_slab_locked(heap, slab);
-    } else {
-        hak_bins_send_remote(slab, chain->head, chain->tail, chain->count);
-    }
-    group->slab = NULL;
-    group->chain = (hak_chain_t){NULL, NULL, 0};
-}
-
-/* The group of the block's slab; one that stood in its place goes home first. */
-static group_t *find_group_locked(hak_heap_t *heap, group_t *groups, const void *block,
-                                  unsigned cls) {
-    if (HAK_UNLIKELY(hak_map_tag(block) != hak_tag_of_class(cls))) {
-        bin_is_broken(block, cls);
-    }
-    hak_slab_t *slab = hak_slab_of(block, cls);
-    group_t *group = &groups[((uintptr_t)slab / sizeof *slab) % GROUPS];
-    if (group->slab != slab && group->slab != NULL) {
-        send_group_home_locked(heap, group);
-    }
-    group->slab = slab;
-    return group;
+static HAK_COLD void came_home_twice(const hak_slab_t *slab, const void *block) {
+    hak_message_fatal("double free: a block came home twice, near %p (class %u, %zu bytes)", block,
+                      slab->cls, hak_class_stride(slab->cls));
 }
 
 /* The part of a chain from head on that lies in one slab, each block seen to be one and free. Its
- * links stay as they are; *rest is what follows. A chain that runs in a circle is left when there are
- * more blocks than the slab has. */
-static hak_chain_t cut_stretch(const hak_slab_t *slab, void *head, void **rest) {
+ * links stay as they are; *rest is what follows. */
+static hak_chain_t cut_stretch(const hak_slab_t *slab, unsigned cls, void *head, void **rest) {
     const uintptr_t stamp = hak_stamp;
-    const uint64_t inverse = hak_class_info[slab->cls].wide_inverse;
+    const uint64_t inverse = hak_class_info[cls].wide_inverse;
     const uintptr_t base = (uintptr_t)hak_slab_base(slab);
     const unsigned carved = hak_load_relaxed(&slab->carved);
-    const uintptr_t carved_bytes = carved * hak_class_stride(slab->cls);
+    const uintptr_t carved_bytes = carved * hak_class_stride(cls);
     hak_chain_t stretch = {head, NULL, 0};
     void *block = head;
     for (;;) { /* hak_slab_holds(), drawn out; NULL lies in no slab */
         uintptr_t offset = (uintptr_t)block - base;
-        if (offset >= carved_bytes || stretch.count > carved) {
+        if (offset >= carved_bytes) {
             break;
         }
         if (HAK_UNLIKELY(offset * inverse >= inverse)) {
-            bin_is_broken(block, slab->cls);
+            bin_is_broken(block, cls);
         }
         if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
             hak_block_report_changed(block);
+        }
+        if (HAK_UNLIKELY(stretch.count == carved)) { /* the chain runs in a circle */
+            came_home_twice(slab, block);
         }
         stretch.tail = block;
         stretch.count++;
         block = hak_block_next(block);
     }
+    if (HAK_UNLIKELY(stretch.count == 0)) { /* beyond what was carved */
+        bin_is_broken(head, cls);
+    }
     *rest = block;
     return stretch;
 }
 
-/* A chain that comes to a block for a second time is led on from there along links that the first
- * visit left: round in a circle, or to where that visit ended. */
-static void join_stretch(group_t *group, hak_chain_t stretch) {
-    hak_slab_t *slab = group->slab;
+/* A chain that comes to a block for a second time is led on from there along the links that it has
+ * by now, to the end of what went home first. */
+static void give_locked(hak_heap_t *heap, hak_slab_t *slab, hak_chain_t stretch) {
+    if (HAK_UNLIKELY(stretch.tail == slab->tail)) {
+        came_home_twice(slab, stretch.head);
+    }
+    hak_slab_give(slab, stretch.head, stretch.tail, stretch.count);
+    settle_slab_locked(heap, slab);
+}
+
+static void send_group(group_t *group) {
+    if (group->slab != NULL) {
+        hak_bins_send_remote(group->slab, group->chain.head, group->chain.tail,
+                             group->chain.count);
+    }
+    *group = (group_t){NULL, {NULL, NULL, 0}};
+}
+
+/* Slabs of other heaps: one batch for each, as long as the chain does not jump about between more of
+ * them than there are places. */
+static void join_group(group_t *groups, hak_slab_t *slab, hak_chain_t stretch) {
+    group_t *group = &groups[((uintptr_t)slab / sizeof *slab) % GROUPS];
     hak_chain_t *chain = &group->chain;
-    if (HAK_UNLIKELY(stretch.tail == chain->tail ||
-                     chain->count + stretch.count > hak_load_relaxed(&slab->carved))) {
-        hak_message_fatal("double free: a block came home twice, near %p (class %u, %zu bytes)",
-                          stretch.head, slab->cls, hak_class_stride(slab->cls));
+    if (group->slab != slab) {
+        send_group(group);
+        *group = (group_t){slab, stretch};
+        hak_block_set_next(stretch.tail, NULL);
+        return;
+    }
+    if (HAK_UNLIKELY(stretch.tail == chain->tail)) { /* see give_locked() */
+        came_home_twice(slab, stretch.head);
     }
     hak_block_set_next(stretch.tail, chain->head);
     chain->head = stretch.head;
-    chain->tail = chain->count != 0 ? chain->tail : stretch.tail;
     chain->count += stretch.count;
 }
 
-/* Sends a whole chain home: one batch for each slab, as long as the chain does not jump about
- * between more slabs than there are places. */
+static hak_slab_t *slab_at(const void *block, unsigned cls) {
+    if (HAK_UNLIKELY(hak_map_tag(block) != hak_tag_of_class(cls))) {
+        bin_is_broken(block, cls);
+    }
+    return hak_slab_of(block, cls);
+}
+
+/* Sends a whole chain home. */
 static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
     group_t groups[GROUPS] = {{NULL, {NULL, NULL, 0}}};
-    unsigned count = 0;
+    unsigned own = 0;
+    unsigned others = 0;
     while (block != NULL) {
-        group_t *group = find_group_locked(heap, groups, block, cls);
         void *rest;
-        hak_chain_t stretch = cut_stretch(group->slab, block, &rest);
-        if (HAK_UNLIKELY(stretch.count == 0)) {
-            bin_is_broken(block, cls); /* beyond what was carved */
+        hak_slab_t *slab = slab_at(block, cls);
+        hak_chain_t stretch = cut_stretch(slab, cls, block, &rest);
+        if (hak_load_relaxed(&slab->owner) == heap) { /* changes only under this heap's lock */
+            give_locked(heap, slab, stretch);
+            own += stretch.count;
+        } else {
+            join_group(groups, slab, stretch);
+            others += stretch.count;
         }
-        join_stretch(group, stretch);
-        count += stretch.count;
         block = rest;
     }
-    for (unsigned i = 0; i < GROUPS; i++) {
-        if (groups[i].slab != NULL) {
-            send_group_home_locked(heap, &groups[i]);
-        }
+    add_out(heap, cls, -own);
+    for (unsigned i = 0; i < GROUPS && others != 0; i++) {
+        send_group(&groups[i]);
     }
-    return count;
+    return own + others;
 }
 
 static void drain_chain_locked(hak_heap_t *heap, unsigned cls, void *chain) {
