@@ -235,10 +235,11 @@ static HAK_COLD void came_home_twice(const hak_slab_t *slab, const void *block) 
  * links stay as they are; *rest is what follows. */
 static hak_chain_t cut_stretch(const hak_slab_t *slab, unsigned cls, void *head, void **rest) {
     const uintptr_t stamp = hak_stamp;
-    const uint64_t inverse = hak_class_info[cls].wide_inverse;
-    const uintptr_t base = (uintptr_t)hak_slab_base(slab);
+    const hak_class_info_t *info = &hak_class_info[cls];
+    const uint64_t inverse = info->wide_inverse;
+    const uintptr_t base = hak_round_down((uintptr_t)head, info->slots * HAK_SLOT_BYTES);
     const unsigned carved = hak_load_relaxed(&slab->carved);
-    const uintptr_t carved_bytes = carved * hak_class_stride(cls);
+    const uintptr_t carved_bytes = (uintptr_t)carved * info->stride;
     hak_chain_t stretch = {head, NULL, 0};
     void *block = head;
     for (;;) { /* hak_slab_holds(), drawn out; NULL lies in no slab */

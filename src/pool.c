@@ -6,10 +6,9 @@
 
 #include "message.h"
 #include "os.h"
+#include "pool_lists.h"
 #include "stats.h"
 
-/* EMPTY slots that were cut out of a wider slab, or come from the LRU, belong to no class. */
-#define NO_CLASS HAK_CLASSES
 /* SuperSlabs looked at for a run of slots before a fresh one is preferred: bounds the lock. */
 #define RUN_TRIES 32
 /* Aged slabs given back by one release: bounds the lock. */
@@ -17,13 +16,9 @@
 
 static struct {
     hak_lock_t lock;
-    hak_superslab_t *buckets[HAK_SLOTS + 1]; /* by number of ACTIVE slots; 1 to 31 are in use */
-    uint32_t bucket_bits;                    /* which of them are not empty */
-    hak_slab_t *empties[HAK_CLASSES + 1];    /* EMPTY slabs by class, last in first out */
-    size_t empty_counts[HAK_CLASSES + 1];
-    hak_slab_t *newest, *oldest;             /* EMPTY slabs by age */
-    hak_superslab_t *lru_newest, *lru_oldest;
-    size_t lru_count;
+    hak_buckets_t partly;  /* SuperSlabs of which some slots are ACTIVE */
+    hak_empties_t empties; /* EMPTY slabs of those */
+    hak_lru_t lru;         /* SuperSlabs without an ACTIVE slot */
     hak_superslab_t *all;
     hak_superslab_t *spare_records;
     hak_share_t share;
@@ -33,8 +28,6 @@ static struct {
     size_t slots_empty;
 } pool;
 
-/* ---- Layer 3 first, since layer 1 needs it: lists of EMPTY slabs ------------------------- */
-
 static size_t dirty_bytes(const hak_slab_t *slab) {
     size_t pages = 0;
     for (unsigned i = 0; i < slab->slots; i++) {
@@ -43,99 +36,7 @@ static size_t dirty_bytes(const hak_slab_t *slab) {
     return pages * HAK_DIRTY_PAGE_BYTES;
 }
 
-static void list_empty(hak_slab_t *slab) {
-    unsigned cls = slab->cls;
-    slab->prev = NULL;
-    slab->next = pool.empties[cls];
-    if (slab->next != NULL) {
-        slab->next->prev = slab;
-    }
-    pool.empties[cls] = slab;
-    pool.empty_counts[cls]++;
-    slab->newer = NULL;
-    slab->older = pool.newest;
-    if (pool.newest != NULL) {
-        pool.newest->newer = slab;
-    } else {
-        pool.oldest = slab;
-    }
-    pool.newest = slab;
-}
-
-static void unlist_empty(hak_slab_t *slab) {
-    unsigned cls = slab->cls;
-    if (slab->prev != NULL) {
-        slab->prev->next = slab->next;
-    } else {
-        pool.empties[cls] = slab->next;
-    }
-    if (slab->next != NULL) {
-        slab->next->prev = slab->prev;
-    }
-    pool.empty_counts[cls]--;
-    if (slab->newer != NULL) {
-        slab->newer->older = slab->older;
-    } else {
-        pool.newest = slab->older;
-    }
-    if (slab->older != NULL) {
-        slab->older->newer = slab->newer;
-    } else {
-        pool.oldest = slab->newer;
-    }
-    slab->next = slab->prev = slab->older = slab->newer = NULL;
-}
-
-/* ---- Layer 2: SuperSlab records ----------------------------------------------------------- */
-
-static void bucket_remove(hak_superslab_t *ss) {
-    unsigned count = (unsigned)__builtin_popcount(ss->active);
-    if (count == 0 || count == HAK_SLOTS) {
-        return;
-    }
-    if (ss->prev != NULL) {
-        ss->prev->next = ss->next;
-    } else {
-        pool.buckets[count] = ss->next;
-        if (ss->next == NULL) {
-            pool.bucket_bits &= ~((uint32_t)1 << count);
-        }
-    }
-    if (ss->next != NULL) {
-        ss->next->prev = ss->prev;
-    }
-    ss->next = ss->prev = NULL;
-}
-
-static void bucket_insert(hak_superslab_t *ss) {
-    unsigned count = (unsigned)__builtin_popcount(ss->active);
-    if (count == 0 || count == HAK_SLOTS) {
-        return;
-    }
-    ss->prev = NULL;
-    ss->next = pool.buckets[count];
-    if (ss->next != NULL) {
-        ss->next->prev = ss;
-    }
-    pool.buckets[count] = ss;
-    pool.bucket_bits |= (uint32_t)1 << count;
-}
-
-static void lru_remove(hak_superslab_t *ss) {
-    if (ss->next != NULL) {
-        ss->next->prev = ss->prev;
-    } else {
-        pool.lru_oldest = ss->prev;
-    }
-    if (ss->prev != NULL) {
-        ss->prev->next = ss->next;
-    } else {
-        pool.lru_newest = ss->next;
-    }
-    ss->next = ss->prev = NULL;
-    ss->in_lru = false;
-    pool.lru_count--;
-}
+/* ---- SuperSlab records -------------------------------------------------------------------- */
 
 static hak_superslab_t *take_record(void) {
     hak_superslab_t *ss = pool.spare_records;
@@ -189,7 +90,7 @@ static hak_superslab_t *map_superslab(bool grown) {
     return ss;
 }
 
-/* ---- Layer 1: slots; the only functions that change a state ------------------------------- */
+/* ---- Slots: the only functions that change a state ---------------------------------------- */
 
 static uint32_t slot_mask(unsigned first, unsigned count) {
     return ((count < 32 ? (uint32_t)1 << count : 0) - 1) << first;
@@ -198,13 +99,13 @@ static uint32_t slot_mask(unsigned first, unsigned count) {
 /* Cuts an EMPTY slab of several slots into EMPTY slots of one. */
 static void cut_empty(hak_slab_t *slab) {
     unsigned count = slab->slots;
-    unlist_empty(slab);
+    hak_empties_remove(&pool.empties, slab);
     for (unsigned i = 0; i < count; i++) {
         slab[i].slots = 1;
-        slab[i].cls = NO_CLASS;
+        slab[i].cls = HAK_NO_CLASS;
         slab[i].first = slab[i].index;
         slab[i].since_ms = slab->since_ms;
-        list_empty(&slab[i]);
+        hak_empties_add(&pool.empties, &slab[i]);
     }
 }
 
@@ -222,7 +123,7 @@ static void claim_slot(hak_superslab_t *ss, unsigned index, uint32_t now_ms) {
     if (head->slots > 1) {
         cut_empty(head);
     }
-    unlist_empty(slab);
+    hak_empties_remove(&pool.empties, slab);
     hak_retain_sub_kept(&pool.share, dirty_bytes(slab));
     pool.slots_empty--;
     ss->empty &= ~((uint32_t)1 << index);
@@ -232,9 +133,9 @@ static void claim_slot(hak_superslab_t *ss, unsigned index, uint32_t now_ms) {
 static hak_slab_t *activate(hak_superslab_t *ss, unsigned first, unsigned cls) {
     unsigned count = hak_class_info[cls].slots;
     hak_slab_t *slab = &ss->slabs[first];
-    bucket_remove(ss);
+    hak_buckets_remove(&pool.partly, ss);
     ss->active |= slot_mask(first, count);
-    bucket_insert(ss);
+    hak_buckets_add(&pool.partly, ss);
     for (unsigned i = 0; i < count; i++) {
         slab[i].state = HAK_SLOT_ACTIVE;
         slab[i].first = (uint8_t)first;
@@ -273,10 +174,10 @@ static void deactivate(hak_slab_t *slab, uint32_t now_ms) {
     uint32_t mask = slot_mask(slab->index, slab->slots);
     HAK_ASSERT((ss->active & mask) == mask);
     note_dirty(slab);
-    bucket_remove(ss);
+    hak_buckets_remove(&pool.partly, ss);
     ss->active &= ~mask;
     ss->empty |= mask;
-    bucket_insert(ss);
+    hak_buckets_add(&pool.partly, ss);
     for (unsigned i = 0; i < slab->slots; i++) {
         slab[i].state = HAK_SLOT_EMPTY;
     }
@@ -286,7 +187,7 @@ static void deactivate(hak_slab_t *slab, uint32_t now_ms) {
     hak_retain_sub_live(&pool.share, slab->slots * HAK_SLOT_BYTES);
     hak_retain_add_kept(&pool.share, dirty_bytes(slab));
     hak_map_set_tags(hak_slab_base(slab), slab->slots, HAK_TAG_EMPTY);
-    list_empty(slab);
+    hak_empties_add(&pool.empties, slab);
 }
 
 /* EMPTY -> UNUSED: the memory goes back. Where the system refuses (locked memory) the slot still
@@ -294,7 +195,7 @@ static void deactivate(hak_slab_t *slab, uint32_t now_ms) {
 static void purge_empty(hak_slab_t *slab, uint32_t now_ms) {
     hak_superslab_t *ss = hak_slab_superslab(slab);
     size_t bytes = dirty_bytes(slab);
-    unlist_empty(slab);
+    hak_empties_remove(&pool.empties, slab);
     if (bytes != 0) {
         size_t span = slab->slots > 1 ? slab->slots * HAK_SLOT_BYTES : bytes;
         HAK_COUNT(purge_calls);
@@ -321,43 +222,34 @@ static void purge_empty(hak_slab_t *slab, uint32_t now_ms) {
 static void lru_enter(hak_superslab_t *ss, uint32_t now_ms) {
     for (unsigned i = 0; i < HAK_SLOTS; i += ss->slabs[i].slots) {
         if (ss->slabs[i].state == HAK_SLOT_EMPTY) {
-            unlist_empty(&ss->slabs[i]);
+            hak_empties_remove(&pool.empties, &ss->slabs[i]);
         } else {
             ss->slabs[i].slots = 1;
         }
     }
     ss->since_ms = now_ms;
-    ss->in_lru = true;
-    ss->prev = NULL;
-    ss->next = pool.lru_newest;
-    if (ss->next != NULL) {
-        ss->next->prev = ss;
-    } else {
-        pool.lru_oldest = ss;
-    }
-    pool.lru_newest = ss;
-    pool.lru_count++;
+    hak_lru_add(&pool.lru, ss);
     if (hak_options.ss_lru_debug) {
-        hak_message_trace("[SP_LRU_PUSH] ss=%p count=%zu", (void *)ss->base, pool.lru_count);
+        hak_message_trace("[SP_LRU_PUSH] ss=%p count=%zu", (void *)ss->base, pool.lru.count);
     }
 }
 
 static hak_superslab_t *lru_leave(void) {
-    hak_superslab_t *ss = pool.lru_newest;
-    lru_remove(ss);
+    hak_superslab_t *ss = pool.lru.newest;
+    hak_lru_remove(&pool.lru, ss);
     for (unsigned i = 0; i < HAK_SLOTS; i++) {
         hak_slab_t *slab = &ss->slabs[i];
         if (slab->state == HAK_SLOT_EMPTY) {
             slab->slots = 1;
-            slab->cls = NO_CLASS;
+            slab->cls = HAK_NO_CLASS;
             slab->first = (uint8_t)i;
             slab->since_ms = ss->since_ms;
-            list_empty(slab);
+            hak_empties_add(&pool.empties, slab);
         }
     }
     HAK_COUNT(superslabs_from_lru);
     if (hak_options.ss_lru_debug) {
-        hak_message_trace("[SP_LRU_POP] ss=%p count=%zu", (void *)ss->base, pool.lru_count);
+        hak_message_trace("[SP_LRU_POP] ss=%p count=%zu", (void *)ss->base, pool.lru.count);
     }
     return ss;
 }
@@ -384,11 +276,11 @@ static void forget_dirt(hak_superslab_t *ss) {
  * need one mapping more than it allows), its memory is purged and the addresses are kept. */
 static void lru_evict(hak_superslab_t *ss, uint32_t now_ms) {
     char *base = ss->base;
-    lru_remove(ss);
+    hak_lru_remove(&pool.lru, ss);
     HAK_COUNT_N(purged_kib, superslab_dirty_bytes(ss) >> 10);
     forget_dirt(ss);
     if (hak_options.ss_lru_debug) {
-        hak_message_trace("[SP_LRU_EVICT] ss=%p count=%zu", (void *)base, pool.lru_count);
+        hak_message_trace("[SP_LRU_EVICT] ss=%p count=%zu", (void *)base, pool.lru.count);
     }
     if (hak_map_release(base, HAK_SUPERSLAB_BYTES)) {
         ss->mapped = false;
@@ -409,7 +301,7 @@ static void lru_evict(hak_superslab_t *ss, uint32_t now_ms) {
 
 /* Clean ones (mapped ahead, or kept by a system that would not unmap) give nothing back. */
 static hak_superslab_t *oldest_dirty_superslab(void) {
-    hak_superslab_t *ss = pool.lru_oldest;
+    hak_superslab_t *ss = pool.lru.oldest;
     while (ss != NULL && superslab_dirty_bytes(ss) == 0) {
         ss = ss->prev;
     }
@@ -422,8 +314,8 @@ static bool give_back_oldest(uint32_t now_ms) {
         lru_evict(ss, now_ms);
         return true;
     }
-    if (pool.oldest != NULL) {
-        purge_empty(pool.oldest, now_ms);
+    if (pool.empties.oldest != NULL) {
+        purge_empty(pool.empties.oldest, now_ms);
         return true;
     }
     return false;
@@ -432,18 +324,18 @@ static bool give_back_oldest(uint32_t now_ms) {
 static void keep_within_bounds(uint32_t now_ms) {
     while (hak_retain_excess(&hak_retain, now_ms) != 0 && give_back_oldest(now_ms)) {
     }
-    while (pool.lru_count > hak_max(hak_options.lru_max, hak_options.prewarm)) {
-        size_t before = pool.lru_count;
-        lru_evict(pool.lru_oldest, now_ms);
-        if (pool.lru_count >= before) {
+    while (pool.lru.count > hak_max(hak_options.lru_max, hak_options.prewarm)) {
+        size_t before = pool.lru.count;
+        lru_evict(pool.lru.oldest, now_ms);
+        if (pool.lru.count >= before) {
             break; /* the system does not take it back */
         }
     }
-    for (int step = 0; step < DECAY_STEPS && pool.oldest != NULL; step++) {
-        if (!hak_retain_is_older(pool.oldest->since_ms, now_ms)) {
+    for (int step = 0; step < DECAY_STEPS && pool.empties.oldest != NULL; step++) {
+        if (!hak_retain_is_older(pool.empties.oldest->since_ms, now_ms)) {
             break;
         }
-        purge_empty(pool.oldest, now_ms);
+        purge_empty(pool.empties.oldest, now_ms);
     }
     hak_superslab_t *ss = oldest_dirty_superslab();
     if (ss != NULL && hak_retain_is_older(ss->since_ms, now_ms)) {
@@ -451,7 +343,7 @@ static void keep_within_bounds(uint32_t now_ms) {
     }
 }
 
-/* ---- Layer 4: acquire and release ---------------------------------------------------------- */
+/* ---- Acquire and release -------------------------------------------------------------------- */
 
 /* The lowest naturally aligned run of count bits in bits, or -1. */
 static int find_run(uint32_t bits, unsigned count) {
@@ -477,12 +369,12 @@ static hak_slab_t *take_slots(hak_superslab_t *ss, int first, unsigned cls, uint
 }
 
 static hak_slab_t *acquire_stage1(unsigned cls) {
-    hak_slab_t *slab = pool.empties[cls];
+    hak_slab_t *slab = pool.empties.by_class[cls];
     if (slab == NULL) {
         return NULL;
     }
     hak_superslab_t *ss = hak_slab_superslab(slab);
-    unlist_empty(slab);
+    hak_empties_remove(&pool.empties, slab);
     hak_retain_sub_kept(&pool.share, dirty_bytes(slab));
     pool.slots_empty -= slab->slots;
     ss->empty &= ~slot_mask(slab->index, slab->slots);
@@ -505,10 +397,10 @@ static void trace_stage2(const hak_superslab_t *ss, int first, unsigned cls) {
 static hak_slab_t *acquire_stage2(unsigned cls, bool only_empty, int tries_max, uint32_t now_ms) {
     unsigned count = hak_class_info[cls].slots;
     int tries = 0;
-    for (uint32_t bits = pool.bucket_bits; bits != 0;) {
+    for (uint32_t bits = pool.partly.bucket_bits; bits != 0;) {
         unsigned fullest = 31 - (unsigned)__builtin_clz(bits);
         bits &= ~((uint32_t)1 << fullest);
-        for (hak_superslab_t *ss = pool.buckets[fullest]; ss != NULL; ss = ss->next) {
+        for (hak_superslab_t *ss = pool.partly.buckets[fullest]; ss != NULL; ss = ss->next) {
             int first = find_run(only_empty ? ss->empty : ~ss->active, count);
             if (first >= 0) {
                 HAK_COUNT(stage2);
@@ -536,7 +428,7 @@ static hak_slab_t *acquire_stage3(unsigned cls, hak_superslab_t *ss, bool from_l
 }
 
 static hak_slab_t *acquire_from_lru(unsigned cls, bool only_dirty, uint32_t now_ms) {
-    hak_superslab_t *ss = pool.lru_newest;
+    hak_superslab_t *ss = pool.lru.newest;
     if (ss == NULL || (only_dirty && superslab_dirty_bytes(ss) == 0)) {
         return NULL;
     }
@@ -558,7 +450,7 @@ static hak_slab_t *acquire_from_system(unsigned cls, bool grown, uint32_t now_ms
 /* Memory that is resident comes first, wherever it is: it costs no page fault and no memory. */
 static hak_slab_t *acquire_resident(unsigned cls, uint32_t now_ms) {
     hak_slab_t *slab = acquire_stage1(cls);
-    if (slab == NULL && pool.newest != NULL) {
+    if (slab == NULL && pool.empties.newest != NULL) {
         slab = acquire_stage2(cls, true, RUN_TRIES, now_ms);
     }
     return slab != NULL ? slab : acquire_from_lru(cls, true, now_ms);
@@ -609,7 +501,7 @@ void hak_pool_release(hak_slab_t *slab) {
         hak_message_trace("[SP_SLOT_RELEASE] ss=%p slab_idx=%u class=%u used=0 (marking EMPTY)",
                           (void *)ss->base, slab->index, slab->cls);
         hak_message_trace("[SP_SLOT_FREELIST] class=%u pushed slot count=%zu active_slots=%d/%d",
-                          slab->cls, pool.empty_counts[slab->cls],
+                          slab->cls, pool.empties.counts[slab->cls],
                           __builtin_popcount(ss->active), HAK_SLOTS);
     }
     if (ss->active == 0) {
@@ -645,14 +537,14 @@ void hak_pool_prewarm(size_t count) {
 bool hak_pool_trim(void) {
     hak_lock(&pool.lock);
     uint32_t now_ms = hak_os.now_ms();
-    size_t before = pool.share.retained_bytes + pool.lru_count * HAK_SUPERSLAB_BYTES;
-    for (size_t left = pool.lru_count; left > 0; left--) {
-        lru_evict(pool.lru_oldest, now_ms);
+    size_t before = pool.share.retained_bytes + pool.lru.count * HAK_SUPERSLAB_BYTES;
+    for (size_t left = pool.lru.count; left > 0; left--) {
+        lru_evict(pool.lru.oldest, now_ms);
     }
-    while (pool.oldest != NULL) {
-        purge_empty(pool.oldest, now_ms);
+    while (pool.empties.oldest != NULL) {
+        purge_empty(pool.empties.oldest, now_ms);
     }
-    bool gave = pool.share.retained_bytes + pool.lru_count * HAK_SUPERSLAB_BYTES < before;
+    bool gave = pool.share.retained_bytes + pool.lru.count * HAK_SUPERSLAB_BYTES < before;
     hak_unlock(&pool.lock);
     return gave;
 }
@@ -663,7 +555,7 @@ void hak_pool_gauges(hak_pool_gauges_t *out) {
     *out = (hak_pool_gauges_t){
         .superslabs_now = pool.superslabs_now,
         .superslabs_peak = pool.superslabs_peak,
-        .superslabs_in_lru = pool.lru_count,
+        .superslabs_in_lru = pool.lru.count,
         .slots_active = active,
         .slots_empty = pool.slots_empty,
         .slots_unused = pool.superslabs_now * HAK_SLOTS - active - pool.slots_empty,
@@ -720,42 +612,12 @@ static bool superslab_is_valid(const hak_superslab_t *ss, size_t *retained, size
     return hak_map_record(ss->base) == ss;
 }
 
-static bool lists_are_valid(void) {
-    size_t listed = 0;
-    size_t aged = 0;
-    for (unsigned cls = 0; cls <= NO_CLASS; cls++) {
-        size_t count = 0;
-        for (hak_slab_t *slab = pool.empties[cls]; slab != NULL; slab = slab->next) {
-            if (slab->cls != cls || slab->state != HAK_SLOT_EMPTY ||
-                hak_slab_superslab(slab)->in_lru) {
-                return false;
-            }
-            count++;
-        }
-        if (count != pool.empty_counts[cls]) {
-            return false;
-        }
-        listed += count;
-    }
-    for (hak_slab_t *slab = pool.newest; slab != NULL; slab = slab->older) {
-        aged++;
-    }
-    for (unsigned count = 1; count < HAK_SLOTS; count++) {
-        for (hak_superslab_t *ss = pool.buckets[count]; ss != NULL; ss = ss->next) {
-            if ((unsigned)__builtin_popcount(ss->active) != count || ss->in_lru) {
-                return false;
-            }
-        }
-    }
-    return listed == aged;
-}
-
 bool hak_pool_is_valid(void) {
     hak_lock(&pool.lock);
     size_t retained = 0;
     size_t active = 0;
     size_t superslabs = 0;
-    bool valid = lists_are_valid();
+    bool valid = hak_empties_is_valid(&pool.empties) && hak_buckets_is_valid(&pool.partly);
     for (hak_superslab_t *ss = pool.all; ss != NULL && valid; ss = ss->all_next) {
         if (ss->mapped) {
             superslabs++;

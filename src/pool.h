@@ -11,13 +11,11 @@
  *       |                          +--------------------------+
  *       +-------------------------------------------- purge --+
  *
- * Four layers, in pool.c from the bottom up: slots (the only functions that change a state),
- * SuperSlab records, lists of EMPTY slots, and the two calls below.
+ * In pool.c from the bottom up: SuperSlab records, slots (the only functions that change a state),
+ * the LRU, giving back, and the two calls below. pool_lists.h holds the lists.
  *
  * Invariants, for each mapped SuperSlab:
  *   active & empty == 0;  bit i of active (empty) <=> slabs[i].state is ACTIVE (EMPTY)
- *   it is in the bucket of its number of ACTIVE slots, if that is 1 to 31; in the LRU, if 0
- *   outside the LRU, each EMPTY slab is in one class list and in the age list
  *   retained_bytes == the dirty pages of all EMPTY slots;  live_bytes == ACTIVE slots * 64 KiB
  */
 #ifndef HAK_POOL_H
