@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 
 #include "alloc_fast.h"
 #include "large.h"
@@ -31,7 +32,40 @@ extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
 
+static void each_lock(void (*visit)(hak_lock_t *lock, void *context), void *context) {
+    visit(&start_lock, context);
+    visit(&hak_map.lock, context);
+    visit(hak_large_own_lock(), context);
+    hak_heap_each_lock(visit, context);
+}
+
+static void note_mine(hak_lock_t *lock, void *is_inside) {
+    *(bool *)is_inside = *(bool *)is_inside || hak_lock_is_mine(lock);
+}
+
+static void inherit(hak_lock_t *lock, void *parent) {
+    hak_lock_inherit(lock, *(uint32_t *)parent);
+}
+
+/* A fork in a signal handler that interrupted a slow path. In a process of one thread it is harmless:
+ * parent and child both come back to that path, and nobody else is in any. With other threads there
+ * is no order in which their locks could be taken now. */
+static bool fork_is_inside; /* written by the only thread there is */
+
+static bool is_inside(void) {
+    bool inside = false;
+    each_lock(note_mine, &inside);
+    if (HAK_UNLIKELY(inside && !__libc_single_threaded)) {
+        hak_message_fatal("fork in a signal handler that interrupted malloc or free");
+    }
+    return inside;
+}
+
 static void fork_prepare(void) {
+    if (HAK_UNLIKELY(is_inside())) {
+        fork_is_inside = true;
+        return;
+    }
     if (_IO_list_lock != NULL) {
         _IO_list_lock();
     }
@@ -39,6 +73,10 @@ static void fork_prepare(void) {
 }
 
 static void fork_in_parent(void) {
+    if (HAK_UNLIKELY(fork_is_inside)) {
+        fork_is_inside = false;
+        return;
+    }
     hak_unlock_everything();
     if (_IO_list_unlock != NULL) {
         _IO_list_unlock();
@@ -46,15 +84,21 @@ static void fork_in_parent(void) {
 }
 
 static void fork_in_child(void) {
+    uint32_t parent = hak_lock_self;
+    hak_lock_forget_self();
+    HAK_COUNT(forks);
+    if (HAK_UNLIKELY(fork_is_inside)) {
+        fork_is_inside = false;
+        each_lock(inherit, &parent);
+        return;
+    }
     if (_IO_list_resetlock != NULL) {
         _IO_list_resetlock();
     }
-    hak_lock_forget_self();
     hak_lock_reset(&start_lock);
     hak_lock_reset(&hak_map.lock);
-    hak_large_reset_lock();
+    hak_lock_reset(hak_large_own_lock());
     hak_heap_after_fork_in_child(); /* last: it uses the locks above */
-    HAK_COUNT(forks);
 }
 
 /* A fatal report may come from under this thread's heap's lock; other heaps still serve. */
@@ -264,6 +308,7 @@ static HAK_COLD void free_slow(void *p, uint8_t tag) {
         }
     } else if (tag == HAK_TAG_LARGE) {
         done = hak_large_free(p);
+        hak_pool_keep_bound();
     } else if (tag == HAK_TAG_NONE && hak_foreign_free != NULL) {
         done = hak_foreign_free(p);
     }
@@ -371,6 +416,7 @@ void *hak_realloc(void *p, size_t size) {
     if (is_large_block(p)) {
         if (size > HAK_MID_MAX && hak_large_resize(p, size)) {
             hak_heap_keep_peak();
+            hak_pool_keep_bound();
             return p;
         }
     } else if (fits_in_place(usable, size)) {

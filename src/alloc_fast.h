@@ -29,9 +29,12 @@ HAK_INLINE void *hak_bin_pop(hak_bin_t *bin, void *block) {
     return block;
 }
 
+/* The link comes before the stamp: whoever finds the stamp may follow the link. */
 HAK_INLINE void hak_bin_push(hak_bin_t *bin, void *block) {
-    hak_block_set_stamp(block);
+    const uintptr_t stamp = hak_stamp; /* the fence would have it read again */
     hak_block_set_next(block, bin->head);
+    hak_signal_fence();
+    hak_block_mark(block, stamp);
     hak_signal_fence();
     bin->head = block;
 }

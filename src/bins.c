@@ -4,6 +4,7 @@
  */
 #include "bins.h"
 
+#include "large.h"
 #include "message.h"
 #include "options.h"
 #include "os.h"
@@ -69,6 +70,7 @@ static void set_interval(hak_heap_t *heap, unsigned cls, uint32_t interval) {
     if (interval > bin->interval && bytes > (size_t)HAK_HEAP_BINS_KIB << 10) {
         return;
     }
+    HAK_ASSERT(bytes <= (size_t)HAK_HEAP_BINS_KIB << 10);
     heap->grown_bytes = bytes;
     bin->interval = interval;
 }
@@ -116,6 +118,7 @@ static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
         }
         hak_bins_count_slab_locked(heap, slab->cls, -1);
         hak_pool_release(slab);
+        hak_large_keep_bound();
     } else if (!slab->listed) {
         hak_bins_list_slab_locked(heap, slab);
     }
@@ -198,8 +201,7 @@ void hak_bins_help(hak_heap_t *heap) {
 }
 
 /* A pointer to where a block would be that was never handed out passes the hit path's checks. */
-static HAK_COLD void bin_is_broken(const void *block, unsigned cls) {
-    (void)cls;
+static HAK_COLD void bin_is_broken(const void *block) {
     hak_message_fatal("invalid free of %p: not allocated by hakmem", block);
 }
 
@@ -213,7 +215,7 @@ void hak_bins_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned cou
      * slab and has an owner; which one may change, see hak_bins_drain_ready_locked(). */
     hak_heap_t *owner = hak_load_relaxed(&slab->owner);
     if (HAK_UNLIKELY(owner == NULL)) { /* a slab at rest: these blocks were home already */
-        bin_is_broken(head, slab->cls);
+        bin_is_broken(head);
     }
     push_ready(owner, slab);
 }
@@ -248,7 +250,7 @@ static hak_chain_t cut_stretch(const hak_slab_t *slab, unsigned cls, void *head,
             break;
         }
         if (HAK_UNLIKELY(offset * inverse >= inverse)) {
-            bin_is_broken(block, cls);
+            bin_is_broken(block);
         }
         if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
             hak_block_report_changed(block);
@@ -261,7 +263,7 @@ static hak_chain_t cut_stretch(const hak_slab_t *slab, unsigned cls, void *head,
         block = hak_block_next(block);
     }
     if (HAK_UNLIKELY(stretch.count == 0)) { /* beyond what was carved */
-        bin_is_broken(head, cls);
+        bin_is_broken(head);
     }
     *rest = block;
     return stretch;
@@ -306,7 +308,7 @@ static void join_group(group_t *groups, hak_slab_t *slab, hak_chain_t stretch) {
 
 static hak_slab_t *slab_at(const void *block, unsigned cls) {
     if (HAK_UNLIKELY(hak_map_tag(block) != hak_tag_of_class(cls))) {
-        bin_is_broken(block, cls);
+        bin_is_broken(block);
     }
     return hak_slab_of(block, cls);
 }
@@ -479,8 +481,8 @@ static void count_drain(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     shelf->calm = 0;
-    if (++shelf->drains % DRAINS_TO_SHRINK == 0 && bin->interval > interval_start(cls)) {
-        set_interval(heap, cls, bin->interval / 2);
+    if (++shelf->drains % DRAINS_TO_SHRINK == 0) {
+        set_interval(heap, cls, (uint32_t)hak_max(bin->interval / 2, interval_start(cls)));
     }
 }
 
@@ -540,7 +542,7 @@ static void flush_locked(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     uint32_t out = hak_load_relaxed(&shelf->out);
-    if (!is_shrinking(shelf) || (int32_t)out > bin->head_most || !nothing_is_live(bin, out) ||
+    if (!is_shrinking(shelf) || (int64_t)out > bin->head_most || !nothing_is_live(bin, out) ||
         (shelf->regretted && !hak_retain_is_older(shelf->regret_ms, hak_os.now_ms()))) {
         return;
     }
@@ -557,8 +559,15 @@ static void begin_interval(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     uint32_t out = hak_load_relaxed(&heap->shelves[cls].out);
     uint32_t held = (uint32_t)(bin->head_most + bin->reserve_most);
-    bool is_near = is_shrinking(&heap->shelves[cls]) && out > held && out - held < bin->interval;
+    bool is_near = is_shrinking(&heap->shelves[cls]) && held > SHORT_CHAIN && out > held &&
+                   out - held < bin->interval;
     start_interval(heap, cls, is_near ? out - held : bin->interval);
+}
+
+/* Of wide blocks, few intervals are much already. */
+static unsigned patience(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
+    bool is_wide = bin->interval * hak_class_stride(cls) > (size_t)hak_options.tiny_cap << 10;
+    return is_wide && shelf->calm > 1 ? 1 : shelf->calm;
 }
 
 void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
@@ -578,7 +587,7 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
         hak_unlock(&heap->lock);
         hak_bins_help(heap);
     }
-    if (!is_short && ++shelf->waited > shelf->calm) {
+    if (!is_short && ++shelf->waited > patience(bin, shelf, cls)) {
         set_apart(bin, shelf);
     }
     begin_interval(heap, cls);

@@ -11,8 +11,9 @@
  *   reserve -> the blocks that were in head when the drain interval last ran out
  * Each free counts the interval down (allocations count nothing). At zero: what is still in
  * reserve lay idle for a whole interval and goes home; head becomes the reserve. An allocation
- * that finds head empty takes the reserve back. So what is kept is never walked, and at most two
- * intervals' frees are held back. The interval grows when the reserve was needed, or a refill
+ * that finds head empty takes the reserve back. So what is kept is never walked. Where reserves keep
+ * coming back, head becomes the reserve only every fourth interval (second, of wide blocks). So at
+ * most eight intervals' frees are held back. The interval grows when the reserve was needed, or a refill
  * follows a drain (the bin gave away what it needed), and shrinks when many drains pass without.
  *
  * A burst that ends leaves a bin whose blocks lie in as many slabs as there are blocks, and nothing

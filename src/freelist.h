@@ -48,8 +48,12 @@ HAK_INLINE bool hak_block_is_stamped(const void *block) {
     return hak_block_carries(block, hak_stamp);
 }
 
+HAK_INLINE void hak_block_mark(void *block, uintptr_t stamp) {
+    ((uintptr_t *)block)[1] = stamp;
+}
+
 HAK_INLINE void hak_block_set_stamp(void *block) {
-    ((uintptr_t *)block)[1] = hak_stamp;
+    hak_block_mark(block, hak_stamp);
 }
 
 /* Word 1 becomes 0; false when it was not the stamp, and then a second call puts it back. */

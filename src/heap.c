@@ -389,17 +389,27 @@ void hak_heap_trim(void) {
     hak_unlock(&registry.lock);
 }
 
-/* A step along a chain that its owner may be changing: a link is followed only from where a free block
- * of the class can be. No such memory goes away while the pool's lock is held, so reading it is
- * safe. NULL at the end, or where the chain has changed. */
-static const void *next_free(const void *block, unsigned cls) {
-    if (hak_map_tag(block) != hak_tag_of_class(cls) || (uintptr_t)block % HAK_ALIGNMENT != 0 ||
-        !hak_block_is_stamped(block)) {
-        return NULL;
-    }
-    return *(void *const volatile *)block;
+static bool is_stamped_now(const void *block) {
+    const _Atomic uintptr_t *words = (const _Atomic uintptr_t *)block;
+    return hak_load_acquire(&words[1]) == hak_stamp;
 }
 
+/* A step along a chain that its owner may be changing: a link is followed only from where a free block
+ * of the class can be. No such memory goes away while the pool's lock is held, so reading it is
+ * safe. The stamp comes after the link (hak_bin_push()) and goes before the program can write: with
+ * the stamp on before and after, it was a link that was read, unless the block was allocated,
+ * written and freed in between. NULL at the end, or where the chain has changed. */
+static const void *next_free(const void *block, unsigned cls) {
+    if (hak_map_tag(block) != hak_tag_of_class(cls) || (uintptr_t)block % HAK_ALIGNMENT != 0 ||
+        !is_stamped_now(block)) {
+        return NULL;
+    }
+    const void *next = (const void *)hak_load_acquire((const _Atomic uintptr_t *)block);
+    return is_stamped_now(block) ? next : NULL;
+}
+
+/* Looks that must agree before anybody is accused of a double free. */
+#define ACCUSE_WALKS 3
 #define CHAIN_MOST (2 * (size_t)UINT16_MAX)
 
 static bool chain_holds(const void *block, const void *link, unsigned cls) {
@@ -436,16 +446,31 @@ size_t hak_heap_count_bins_locked(size_t *bytes) {
     return blocks;
 }
 
-bool hak_heap_block_is_free(const void *block, unsigned cls) {
-    hak_heap_lock_all();
+/* The head twice: what set_apart() moves from it to the reserve meanwhile is not overlooked. */
+static bool heap_holds(hak_heap_t *heap, const void *block, unsigned cls) {
+    void *const volatile *head = &hak_heap_bin(heap, cls)->head;
+    return chain_holds(block, *head, cls) ||
+           chain_holds(block, hak_bins_reserve(&heap->shelves[cls]), cls) ||
+           chain_holds(block, *head, cls);
+}
+
+static bool find_free_locked(const void *block, unsigned cls) {
     hak_slab_t *slab = hak_slab_of(block, cls);
     bool found = chain_holds(block, slab->free, cls) ||
                  chain_holds(block, (void *)hak_load_acquire(&slab->remote), cls);
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL && !found;
          heap = heap->all_next) {
-        void *const volatile *head = &hak_heap_bin(heap, cls)->head;
-        found = chain_holds(block, hak_bins_reserve(&heap->shelves[cls]), cls) ||
-                chain_holds(block, *head, cls);
+        found = heap_holds(heap, block, cls);
+    }
+    return found;
+}
+
+bool hak_heap_block_is_free(const void *block, unsigned cls) {
+    bool found = true;
+    hak_heap_lock_all();
+    /* A free block is found each time, a live one by rare chance: see next_free(). */
+    for (int walks = 0; walks < ACCUSE_WALKS && found; walks++) {
+        found = find_free_locked(block, cls);
     }
     hak_heap_unlock_all();
     return found;
@@ -470,12 +495,20 @@ void hak_heap_unlock_all(void) {
     hak_unlock(&registry.lock);
 }
 
+void hak_heap_each_lock(void (*visit)(hak_lock_t *lock, void *context), void *context) {
+    visit(&registry.lock, context);
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        visit(&heap->lock, context);
+    }
+    visit(hak_pool_own_lock(), context);
+}
+
 /* No heap was in a slow path when the fork happened (its lock was taken), and a hit path is a
  * consistent state after every store. So an absent thread's bins are chains like any other. */
 void hak_heap_after_fork_in_child(void) {
     int cancel_type = registry.lock.cancel_type; /* of all locks it was taken first */
     hak_lock_reset(&registry.lock);
-    hak_pool_reset_lock();
+    hak_lock_reset(hak_pool_own_lock());
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
         hak_lock_reset(&heap->lock);
         if (heap == hak_tls_heap || heap->listed) {

@@ -50,6 +50,8 @@ size_t hak_heap_count_bins_locked(size_t *bytes);
 bool hak_heap_system_init(void);
 void hak_heap_lock_all(void);
 void hak_heap_unlock_all(void);
+/* Calls visit for the registry's lock, all heaps' and the pool's. */
+void hak_heap_each_lock(void (*visit)(hak_lock_t *lock, void *context), void *context);
 /* In the child: every lock is free, every other thread's heap an orphan. */
 void hak_heap_after_fork_in_child(void);
 size_t hak_heap_count(size_t *orphans);

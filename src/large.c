@@ -5,7 +5,6 @@
 #include "large.h"
 
 #include "address_map.h"
-#include "lock.h"
 #include "os.h"
 #include "retain.h"
 #include "run_tree.h"
@@ -17,6 +16,7 @@
  * with its neighbours again, and the number of mappings is limited. */
 #define MOVE_MIN_BYTES ((size_t)4 << 20)
 #define DECAY_STEPS 4
+#define AGE_STEPS 32
 
 typedef struct {
     hak_run_t *entries[1]; /* as many as a unit has pages */
@@ -123,15 +123,32 @@ static hak_run_t *run_ending_at(uintptr_t address) {
 
 /* ---- Free runs ----------------------------------------------------------------------------- */
 
+static bool is_before(uint32_t a_ms, uint32_t b_ms) {
+    return (int32_t)(a_ms - b_ms) < 0;
+}
+
+/* Before the run `at` in age; NULL makes it the newest. */
+static void age_insert_before(hak_run_t *run, hak_run_t *at) {
+    run->newer = at;
+    run->older = at != NULL ? at->older : large.newest;
+    *(run->older != NULL ? &run->older->newer : &large.oldest) = run;
+    *(at != NULL ? &at->older : &large.newest) = run;
+}
+
+/* By since_ms: nearly always that is the newest. A part of an older run is looked for from the old
+ * end, not for ever: where it stands too far there it is given back a little early. */
 static void age_insert(hak_run_t *run) {
-    run->newer = NULL;
-    run->older = large.newest;
-    if (large.newest != NULL) {
-        large.newest->newer = run;
-    } else {
-        large.oldest = run;
+    hak_run_t *at = NULL;
+    if (large.newest != NULL && is_before(run->since_ms, large.newest->since_ms)) {
+        at = large.oldest;
+        for (int steps = 0; steps < AGE_STEPS && at != NULL; steps++) {
+            if (is_before(run->since_ms, at->since_ms)) {
+                break;
+            }
+            at = at->newer;
+        }
     }
-    large.newest = run;
+    age_insert_before(run, at);
 }
 
 static void age_remove(hak_run_t *run) {
@@ -173,6 +190,9 @@ static void list_free(hak_run_t *run) {
 /* Takes the neighbour's pages into run. */
 static void absorb(hak_run_t *run, hak_run_t *neighbour) {
     unlist_free(neighbour);
+    if (neighbour->dirty_pages > run->dirty_pages) { /* the greater part says how old the whole is */
+        run->since_ms = neighbour->since_ms;
+    }
     run->start = run->start < neighbour->start ? run->start : neighbour->start;
     run->pages += neighbour->pages;
     run->dirty_pages += neighbour->dirty_pages;
@@ -289,8 +309,16 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
     return true;
 }
 
-static void give_back(hak_run_t *run, uint32_t now_ms) {
+/* Gives back the run, which is the oldest, or, of a much larger one, as many whole units of its front
+ * as are enough for bytes. */
+static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
+    unlist_free(run);
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
+    size_t room = run_end(run) - hak_min(from, run_end(run));
+    if (bytes < room && hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < room) {
+        uintptr_t end = from + hak_round_up(bytes, HAK_SUPERSLAB_BYTES);
+        (void)cut_run(run, (end - run->start) >> large.page_shift); /* or all of it goes */
+    }
     uintptr_t to = hak_round_down(run_end(run), HAK_SUPERSLAB_BYTES);
     size_t dirty_bytes = run->dirty_pages << large.page_shift;
     size_t dirty_kib = dirty_bytes >> 10;
@@ -299,24 +327,29 @@ static void give_back(hak_run_t *run, uint32_t now_ms) {
     }
     large.returned_bytes += dirty_bytes;
     large.returned_ms = now_ms;
-    unlist_free(run);
     if (from < to && unmap_middle(run, from, to, now_ms)) {
         HAK_COUNT_N(purged_kib, dirty_kib);
         return;
+    }
+    hak_run_t *rest = run_starting_at(run_end(run));
+    if (rest != NULL && !rest->live) { /* what was cut off: it stays with the run, and goes too */
+        absorb(run, rest);
     }
     purge_and_list(run, now_ms);
     HAK_COUNT_N(purged_kib, run->zero ? dirty_kib : 0);
 }
 
 static void keep_within_bounds(uint32_t now_ms) {
-    while (large.oldest != NULL && hak_retain_excess(&hak_retain, now_ms) != 0) {
-        give_back(large.oldest, now_ms);
+    size_t excess;
+    while (large.oldest != NULL &&
+           (excess = hak_retain_own_excess(&hak_retain, &large.share, now_ms)) != 0) {
+        give_back(large.oldest, excess, now_ms);
     }
     for (int step = 0; step < DECAY_STEPS && large.oldest != NULL; step++) {
         if (!hak_retain_is_older(large.oldest->since_ms, now_ms)) {
             break;
         }
-        give_back(large.oldest, now_ms);
+        give_back(large.oldest, SIZE_MAX, now_ms);
     }
 }
 
@@ -600,9 +633,16 @@ void hak_large_shed(size_t bytes) {
     uint32_t now_ms = hak_os.now_ms();
     size_t keep = large.share.retained_bytes - hak_min(bytes, large.share.retained_bytes);
     while (large.share.retained_bytes > keep) {
-        give_back(large.oldest, now_ms);
+        give_back(large.oldest, large.share.retained_bytes - keep, now_ms);
     }
     hak_unlock(&large.lock);
+}
+
+void hak_large_keep_bound(void) {
+    size_t excess = hak_retain_excess(&hak_retain, hak_os.now_ms());
+    if (HAK_UNLIKELY(excess != 0)) {
+        hak_large_shed(excess);
+    }
 }
 
 bool hak_large_trim(void) {
@@ -610,7 +650,7 @@ bool hak_large_trim(void) {
     bool gave = large.oldest != NULL;
     uint32_t now_ms = hak_os.now_ms();
     while (large.oldest != NULL) {
-        give_back(large.oldest, now_ms);
+        give_back(large.oldest, SIZE_MAX, now_ms);
     }
     hak_unlock(&large.lock);
     return gave;
@@ -636,8 +676,8 @@ void hak_large_unlock(void) {
     hak_unlock(&large.lock);
 }
 
-void hak_large_reset_lock(void) {
-    hak_lock_reset(&large.lock);
+hak_lock_t *hak_large_own_lock(void) {
+    return &large.lock;
 }
 
 bool hak_large_is_valid(void) {

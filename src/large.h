@@ -22,7 +22,7 @@
 #ifndef HAK_LARGE_H
 #define HAK_LARGE_H
 
-#include "base.h"
+#include "lock.h"
 
 typedef enum {
     HAK_LARGE_LIVE,     /* the start of a live block */
@@ -58,12 +58,16 @@ bool hak_large_move(void *to, void *from);
 hak_large_place_t hak_large_place(const void *p);
 /* Gives back so much of what is retained, the oldest first, as far as there is any. */
 void hak_large_shed(size_t bytes);
+/* After another tier freed: gives back what all tiers together keep above the bound, as far as it is
+ * kept here. Costs a few loads where there is none. */
+void hak_large_keep_bound(void);
 bool hak_large_trim(void);
 void hak_large_gauges(hak_large_gauges_t *out);
 
 void hak_large_lock(void);
 void hak_large_unlock(void);
-void hak_large_reset_lock(void);
+/* For what a fork does with it. */
+hak_lock_t *hak_large_own_lock(void);
 /* Checks the invariants; for tests and HAK_DEBUG 3. Takes the lock. */
 bool hak_large_is_valid(void);
 

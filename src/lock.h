@@ -70,6 +70,18 @@ HAK_INLINE void hak_unlock(hak_lock_t *lock) {
     hak_cancel_restore(type);
 }
 
+HAK_INLINE bool hak_lock_is_mine(const hak_lock_t *lock) {
+    uint32_t word = hak_load_relaxed(&lock->word); /* only this thread could have put its id there */
+    return hak_lock_self != 0 && (word & ~HAK_LOCK_AWAITED) == hak_lock_self;
+}
+
+/* In the only thread of a forked child: what its parent held, under the parent's id, it holds. */
+HAK_INLINE void hak_lock_inherit(hak_lock_t *lock, uint32_t parent) {
+    if (hak_load_relaxed(&lock->word) == parent) {
+        hak_store_relaxed(&lock->word, hak_lock_id());
+    }
+}
+
 /* In the only thread of a forked child, where nobody can hold or wait for it. */
 HAK_INLINE void hak_lock_reset(hak_lock_t *lock) {
     hak_store_relaxed(&lock->word, 0);

@@ -18,12 +18,15 @@ static struct {
     hak_lock_t lock;
     hak_buckets_t partly;  /* SuperSlabs of which some slots are ACTIVE */
     hak_empties_t empties; /* EMPTY slabs of those */
-    hak_lru_t lru;         /* SuperSlabs without an ACTIVE slot */
+    hak_lru_t lru;         /* SuperSlabs without an ACTIVE slot, of which some memory is kept */
+    hak_lru_t clean;       /* and those of which none is: mapped ahead, or not unmapped */
     hak_superslab_t *all;
     hak_superslab_t *spare_records;
     hak_share_t share;
     size_t evicted;       /* SuperSlabs unmapped and not mapped again since evicted_ms */
     uint32_t evicted_ms;
+    bool unmap_refused;   /* by the system, at refused_ms */
+    uint32_t refused_ms;
     size_t superslabs_now, superslabs_peak;
     size_t slots_empty;
 } pool;
@@ -219,6 +222,22 @@ static void purge_empty(hak_slab_t *slab, uint32_t now_ms) {
 
 /* ---- The LRU of SuperSlabs without an ACTIVE slot ------------------------------------------ */
 
+static size_t superslab_dirty_bytes(const hak_superslab_t *ss) {
+    size_t bytes = 0;
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        bytes += (size_t)ss->slabs[i].dirty_pages * HAK_DIRTY_PAGE_BYTES;
+    }
+    return bytes;
+}
+
+static size_t lru_count(void) {
+    return pool.lru.count + pool.clean.count;
+}
+
+static hak_lru_t *lru_of(const hak_superslab_t *ss) {
+    return ss->clean ? &pool.clean : &pool.lru;
+}
+
 static void lru_enter(hak_superslab_t *ss, uint32_t now_ms) {
     for (unsigned i = 0; i < HAK_SLOTS; i += ss->slabs[i].slots) {
         if (ss->slabs[i].state == HAK_SLOT_EMPTY) {
@@ -228,15 +247,15 @@ static void lru_enter(hak_superslab_t *ss, uint32_t now_ms) {
         }
     }
     ss->since_ms = now_ms;
-    hak_lru_add(&pool.lru, ss);
+    ss->clean = superslab_dirty_bytes(ss) == 0;
+    hak_lru_add(lru_of(ss), ss);
     if (hak_options.ss_lru_debug) {
-        hak_message_trace("[SP_LRU_PUSH] ss=%p count=%zu", (void *)ss->base, pool.lru.count);
+        hak_message_trace("[SP_LRU_PUSH] ss=%p count=%zu", (void *)ss->base, lru_count());
     }
 }
 
-static hak_superslab_t *lru_leave(void) {
-    hak_superslab_t *ss = pool.lru.newest;
-    hak_lru_remove(&pool.lru, ss);
+static void lru_leave(hak_superslab_t *ss) {
+    hak_lru_remove(lru_of(ss), ss);
     for (unsigned i = 0; i < HAK_SLOTS; i++) {
         hak_slab_t *slab = &ss->slabs[i];
         if (slab->state == HAK_SLOT_EMPTY) {
@@ -249,17 +268,8 @@ static hak_superslab_t *lru_leave(void) {
     }
     HAK_COUNT(superslabs_from_lru);
     if (hak_options.ss_lru_debug) {
-        hak_message_trace("[SP_LRU_POP] ss=%p count=%zu", (void *)ss->base, pool.lru.count);
+        hak_message_trace("[SP_LRU_POP] ss=%p count=%zu", (void *)ss->base, lru_count());
     }
-    return ss;
-}
-
-static size_t superslab_dirty_bytes(const hak_superslab_t *ss) {
-    size_t bytes = 0;
-    for (unsigned i = 0; i < HAK_SLOTS; i++) {
-        bytes += (size_t)ss->slabs[i].dirty_pages * HAK_DIRTY_PAGE_BYTES;
-    }
-    return bytes;
 }
 
 static void forget_dirt(hak_superslab_t *ss) {
@@ -276,22 +286,27 @@ static void forget_dirt(hak_superslab_t *ss) {
  * need one mapping more than it allows), its memory is purged and the addresses are kept. */
 static void lru_evict(hak_superslab_t *ss, uint32_t now_ms) {
     char *base = ss->base;
-    hak_lru_remove(&pool.lru, ss);
+    hak_lru_remove(lru_of(ss), ss);
     HAK_COUNT_N(purged_kib, superslab_dirty_bytes(ss) >> 10);
     forget_dirt(ss);
     if (hak_options.ss_lru_debug) {
-        hak_message_trace("[SP_LRU_EVICT] ss=%p count=%zu", (void *)base, pool.lru.count);
+        hak_message_trace("[SP_LRU_EVICT] ss=%p count=%zu", (void *)base, lru_count());
     }
     if (hak_map_release(base, HAK_SUPERSLAB_BYTES)) {
         ss->mapped = false;
         ss->next = pool.spare_records;
         pool.spare_records = ss;
         pool.superslabs_now--;
+        if (hak_retain_is_older(pool.evicted_ms, now_ms)) {
+            pool.evicted = 0; /* what came before is forgotten */
+        }
         pool.evicted++;
         pool.evicted_ms = now_ms;
         HAK_COUNT(superslabs_returned);
         return;
     }
+    pool.unmap_refused = true;
+    pool.refused_ms = now_ms;
     HAK_COUNT(purge_calls);
     (void)hak_os.purge(base, HAK_SUPERSLAB_BYTES); /* its tags stay RETURNED, which is true */
     lru_enter(ss, now_ms);
@@ -299,19 +314,9 @@ static void lru_evict(hak_superslab_t *ss, uint32_t now_ms) {
 
 /* ---- Giving back --------------------------------------------------------------------------- */
 
-/* Clean ones (mapped ahead, or kept by a system that would not unmap) give nothing back. */
-static hak_superslab_t *oldest_dirty_superslab(void) {
-    hak_superslab_t *ss = pool.lru.oldest;
-    while (ss != NULL && superslab_dirty_bytes(ss) == 0) {
-        ss = ss->prev;
-    }
-    return ss;
-}
-
 static bool give_back_oldest(uint32_t now_ms) {
-    hak_superslab_t *ss = oldest_dirty_superslab();
-    if (ss != NULL) {
-        lru_evict(ss, now_ms);
+    if (pool.lru.oldest != NULL) {
+        lru_evict(pool.lru.oldest, now_ms);
         return true;
     }
     if (pool.empties.oldest != NULL) {
@@ -321,23 +326,31 @@ static bool give_back_oldest(uint32_t now_ms) {
     return false;
 }
 
+/* Clean ones first: they are only addresses. What the system does not take back is not offered to it
+ * again at once. */
+static void keep_few_superslabs(uint32_t now_ms) {
+    size_t most = hak_max(hak_options.lru_max, hak_options.prewarm);
+    if (pool.unmap_refused && !hak_retain_is_older(pool.refused_ms, now_ms)) {
+        return;
+    }
+    pool.unmap_refused = false;
+    while (lru_count() > most && !pool.unmap_refused) {
+        lru_evict(pool.clean.oldest != NULL ? pool.clean.oldest : pool.lru.oldest, now_ms);
+    }
+}
+
 static void keep_within_bounds(uint32_t now_ms) {
-    while (hak_retain_excess(&hak_retain, now_ms) != 0 && give_back_oldest(now_ms)) {
+    while (hak_retain_own_excess(&hak_retain, &pool.share, now_ms) != 0 &&
+           give_back_oldest(now_ms)) {
     }
-    while (pool.lru.count > hak_max(hak_options.lru_max, hak_options.prewarm)) {
-        size_t before = pool.lru.count;
-        lru_evict(pool.lru.oldest, now_ms);
-        if (pool.lru.count >= before) {
-            break; /* the system does not take it back */
-        }
-    }
+    keep_few_superslabs(now_ms);
     for (int step = 0; step < DECAY_STEPS && pool.empties.oldest != NULL; step++) {
         if (!hak_retain_is_older(pool.empties.oldest->since_ms, now_ms)) {
             break;
         }
         purge_empty(pool.empties.oldest, now_ms);
     }
-    hak_superslab_t *ss = oldest_dirty_superslab();
+    hak_superslab_t *ss = pool.lru.oldest;
     if (ss != NULL && hak_retain_is_older(ss->since_ms, now_ms)) {
         lru_evict(ss, now_ms);
     }
@@ -429,10 +442,14 @@ static hak_slab_t *acquire_stage3(unsigned cls, hak_superslab_t *ss, bool from_l
 
 static hak_slab_t *acquire_from_lru(unsigned cls, bool only_dirty, uint32_t now_ms) {
     hak_superslab_t *ss = pool.lru.newest;
-    if (ss == NULL || (only_dirty && superslab_dirty_bytes(ss) == 0)) {
+    if (ss == NULL && !only_dirty) {
+        ss = pool.clean.newest;
+    }
+    if (ss == NULL) {
         return NULL;
     }
-    return acquire_stage3(cls, lru_leave(), true, now_ms);
+    lru_leave(ss);
+    return acquire_stage3(cls, ss, true, now_ms);
 }
 
 static hak_slab_t *acquire_from_system(unsigned cls, bool grown, uint32_t now_ms) {
@@ -521,6 +538,13 @@ void hak_pool_shed(size_t bytes) {
     hak_unlock(&pool.lock);
 }
 
+void hak_pool_keep_bound(void) {
+    size_t excess = hak_retain_excess(&hak_retain, hak_os.now_ms());
+    if (HAK_UNLIKELY(excess != 0)) {
+        hak_pool_shed(excess);
+    }
+}
+
 void hak_pool_prewarm(size_t count) {
     hak_lock(&pool.lock);
     uint32_t now_ms = hak_os.now_ms();
@@ -537,14 +561,14 @@ void hak_pool_prewarm(size_t count) {
 bool hak_pool_trim(void) {
     hak_lock(&pool.lock);
     uint32_t now_ms = hak_os.now_ms();
-    size_t before = pool.share.retained_bytes + pool.lru.count * HAK_SUPERSLAB_BYTES;
-    for (size_t left = pool.lru.count; left > 0; left--) {
-        lru_evict(pool.lru.oldest, now_ms);
+    size_t before = pool.share.retained_bytes + lru_count() * HAK_SUPERSLAB_BYTES;
+    for (size_t left = lru_count(); left > 0; left--) {
+        lru_evict(pool.lru.oldest != NULL ? pool.lru.oldest : pool.clean.oldest, now_ms);
     }
     while (pool.empties.oldest != NULL) {
         purge_empty(pool.empties.oldest, now_ms);
     }
-    bool gave = pool.share.retained_bytes + pool.lru.count * HAK_SUPERSLAB_BYTES < before;
+    bool gave = pool.share.retained_bytes + lru_count() * HAK_SUPERSLAB_BYTES < before;
     hak_unlock(&pool.lock);
     return gave;
 }
@@ -555,7 +579,7 @@ void hak_pool_gauges(hak_pool_gauges_t *out) {
     *out = (hak_pool_gauges_t){
         .superslabs_now = pool.superslabs_now,
         .superslabs_peak = pool.superslabs_peak,
-        .superslabs_in_lru = pool.lru.count,
+        .superslabs_in_lru = lru_count(),
         .slots_active = active,
         .slots_empty = pool.slots_empty,
         .slots_unused = pool.superslabs_now * HAK_SLOTS - active - pool.slots_empty,
@@ -587,8 +611,8 @@ void hak_pool_unlock(void) {
     hak_unlock(&pool.lock);
 }
 
-void hak_pool_reset_lock(void) {
-    hak_lock_reset(&pool.lock);
+hak_lock_t *hak_pool_own_lock(void) {
+    return &pool.lock;
 }
 
 /* ---- Validity -------------------------------------------------------------------------------- */

@@ -40,6 +40,9 @@ hak_slab_t *hak_pool_acquire_resident(unsigned cls);
 void hak_pool_release(hak_slab_t *slab);
 /* Gives back so much of what is retained, the oldest first, as far as there is any. */
 void hak_pool_shed(size_t bytes);
+/* After another tier freed: gives back what all tiers together keep above the bound, as far as it is
+ * kept here. Costs a few loads where there is none. */
+void hak_pool_keep_bound(void);
 /* Maps count SuperSlabs ahead of need. */
 void hak_pool_prewarm(size_t count);
 /* Gives back all that is not ACTIVE; true when something was. */
@@ -50,7 +53,8 @@ void hak_pool_each_slab(void (*visit)(hak_slab_t *slab, void *context), void *co
 
 void hak_pool_lock(void);
 void hak_pool_unlock(void);
-void hak_pool_reset_lock(void);
+/* For what a fork does with it. */
+hak_lock_t *hak_pool_own_lock(void);
 /* Checks every invariant above; for tests and HAK_DEBUG 3. Takes the lock. */
 bool hak_pool_is_valid(void);
 

@@ -84,14 +84,27 @@ HAK_INLINE size_t hak_retain_bound(const hak_retain_t *r) {
 /* Bytes to give back now. */
 HAK_INLINE size_t hak_retain_excess(hak_retain_t *r, uint32_t now_ms) {
     size_t boost = hak_load_relaxed(&r->boost_bytes);
-    if (boost != 0 && hak_retain_is_older(hak_load_relaxed(&r->boost_ms), now_ms)) {
-        hak_store_relaxed(&r->boost_bytes, boost < 4096 ? 0 : boost / 2);
+    uint32_t since_ms = hak_load_relaxed(&r->boost_ms);
+    if (boost != 0 && hak_retain_is_older(since_ms, now_ms)) {
+        size_t halvings = (now_ms - since_ms) / hak_max(hak_options.decay_ms, 1U);
+        boost = halvings < 32 ? boost >> halvings : 0;
+        hak_store_relaxed(&r->boost_bytes, boost < 4096 ? 0 : boost);
         hak_store_relaxed(&r->pulse_bytes, 0);
         hak_store_relaxed(&r->boost_ms, now_ms);
     }
     size_t bound = hak_retain_bound(r);
     size_t retained = hak_load_relaxed(&r->retained_bytes);
     return retained > bound ? retained - bound : 0;
+}
+
+/* The same for the tier that has just freed: first the other's go, which are older and of no use to it.
+ * hak_pool_keep_bound() and hak_large_keep_bound() see to those. */
+HAK_INLINE size_t hak_retain_own_excess(hak_retain_t *r, const hak_share_t *share,
+                                        uint32_t now_ms) {
+    size_t excess = hak_retain_excess(r, now_ms);
+    size_t total = hak_load_relaxed(&r->retained_bytes);
+    size_t others = total - hak_min(share->retained_bytes, total);
+    return excess - hak_min(others, excess);
 }
 
 /* bytes that were given back at purged_ms are about to be used again. */

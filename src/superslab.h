@@ -59,6 +59,7 @@ typedef struct hak_superslab {
     uint32_t empty;                    /* pool: a bit for each EMPTY slot */
     uint32_t since_ms;                 /* pool: when it entered the LRU */
     bool in_lru;                       /* pool */
+    bool clean;                        /* pool, in the LRU: none of it may be resident */
     bool mapped;                       /* pool */
     bool huge;                         /* const while mapped: asked for a huge page */
     hak_slab_t slabs[HAK_SLOTS];

@@ -1,5 +1,6 @@
 /* test_heap.c: refill order, intervals and reserves, one thread. */
 #include "heap_case.h"
+#include "large.h"
 
 #define BIG 8192 /* the widest class of one slot: 8 blocks a slab, carved one at a time */
 
@@ -257,6 +258,56 @@ UNIT_CHILD(heap_refill_takes_the_reserve_back_first) {
     CHECK(hak_counters.refills_reserve == 1);
 }
 
+/* Intervals end at their largest or at their start, whatever steps lie between. */
+UNIT_CHILD(heap_many_frees_of_any_class_leave_room_to_grow) {
+    static void *blocks[4000];
+    for (unsigned cls = 0; cls < hak_class_of(4096); cls++) {
+        for (int round = 0; round < 20; round++) {
+            allocate(blocks, 64, hak_class_stride(cls));
+            release(blocks, 64);
+        }
+        allocate(blocks, 4000, hak_class_stride(cls));
+        release(blocks, 4000);
+    }
+    CHECK(hak_tls_heap->grown_bytes <= (size_t)HAK_HEAP_BINS_KIB << 10);
+    for (int round = 0; round < 200; round++) {
+        allocate(blocks, 1000, 64);
+        release(blocks, 1000);
+    }
+    CHECK(own_bin(64)->interval == 1024);
+}
+
+/* The bound falls with what is live: then the tier goes without that keeps, not the one that frees. */
+UNIT_CHILD(heap_free_of_a_large_block_gives_back_what_slabs_keep) {
+    enum { MANY = 16000 };
+    static void *blocks[MANY];
+    void *large = hak_malloc((size_t)400 << 20);
+    CHECK(large != NULL);
+    allocate(blocks, MANY, 1024);
+    void *stay = hak_malloc(1024);
+    release(blocks, MANY);
+    CHECK(figures().stats.retained_bytes > (size_t)8 << 20);
+    hak_free(large);
+    CHECK(figures().stats.retained_bytes <= (size_t)4 << 20);
+    hak_free(stay);
+}
+
+UNIT_CHILD(heap_release_of_slabs_gives_back_what_the_large_tier_keeps) {
+    enum { MANY = 100000 };
+    static void *blocks[MANY];
+    allocate(blocks, MANY, 1024);
+    char *large = hak_malloc((size_t)10 << 20);
+    void *stay = hak_malloc((size_t)1 << 20);
+    CHECK(large != NULL && stay != NULL);
+    hak_free(large);
+    CHECK(figures().stats.retained_bytes > (size_t)8 << 20);
+    release(blocks, MANY);
+    hak_large_gauges_t gauges;
+    hak_large_gauges(&gauges);
+    CHECK(gauges.retained_bytes == 0);
+    hak_free(stay);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heap_get_first_call_makes_an_owned_heap),
@@ -277,6 +328,9 @@ int main(void) {
         cmocka_unit_test(heap_refill_empties_idle_bins_before_it_takes_fresh_memory),
         cmocka_unit_test(heap_count_bins_counts_head_and_reserve),
         cmocka_unit_test(heap_refill_takes_the_reserve_back_first),
+        cmocka_unit_test(heap_many_frees_of_any_class_leave_room_to_grow),
+        cmocka_unit_test(heap_free_of_a_large_block_gives_back_what_slabs_keep),
+        cmocka_unit_test(heap_release_of_slabs_gives_back_what_the_large_tier_keeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -254,6 +254,10 @@ static void pool_release_unmap_refused_keeps_superslab_for_reuse(void **state) {
     assert_int_equal(hak_counters.superslabs_mapped, 1);
     fake_os_reset();
     pool_release(again);
+    assert_int_equal(fake_os_calls(FAKE_UNMAP), 0); /* not offered again at once */
+    assert_int_equal(pool_gauges().superslabs_now, 1);
+    fake_os.now_ms += hak_options.decay_ms + 1;
+    pool_release(pool_acquire(CLASS_32K));
     assert_int_equal(pool_gauges().superslabs_now, 0);
 }
 

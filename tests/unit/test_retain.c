@@ -93,6 +93,28 @@ static void retain_excess_after_the_decay_time_halves_the_boost(void **state) {
     assert_int_equal(r.boost_bytes, 2 * MIB);
 }
 
+static void retain_boost_halves_once_for_each_decay_time(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 100 * MIB, .boost_bytes = 16 * MIB, .boost_ms = 1000};
+    (void)hak_retain_excess(&r, 4500);
+    assert_int_equal(r.boost_bytes, 2 * MIB);
+    r = (hak_retain_t){.live_bytes = 100 * MIB, .boost_bytes = 16 * MIB, .boost_ms = 1000};
+    (void)hak_retain_excess(&r, 1000 + 3600 * 1000);
+    assert_int_equal(r.boost_bytes, 0);
+}
+
+/* What another tier keeps is given back by that tier. */
+static void retain_own_excess_leaves_out_what_others_keep(void **state) {
+    (void)state;
+    hak_retain_t r = {.retained_bytes = 10 * MIB};
+    hak_share_t share = {.retained_bytes = 7 * MIB};
+    assert_int_equal(hak_retain_own_excess(&r, &share, 5), 3 * MIB);
+    share.retained_bytes = 2 * MIB;
+    assert_int_equal(hak_retain_own_excess(&r, &share, 5), 0);
+    share.retained_bytes = 10 * MIB;
+    assert_int_equal(hak_retain_own_excess(&r, &share, 5), 6 * MIB);
+}
+
 static void retain_boost_decays_to_nothing(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
@@ -200,6 +222,8 @@ int main(void) {
         CASE(retain_wanted_back_too_late_changes_nothing),
         CASE(retain_wanted_back_again_and_again_is_bounded),
         CASE(retain_excess_after_the_decay_time_halves_the_boost),
+        CASE(retain_boost_halves_once_for_each_decay_time),
+        CASE(retain_own_excess_leaves_out_what_others_keep),
         CASE(retain_boost_decays_to_nothing),
         CASE(retain_over_peak_tells_what_kept_memory_can_make_up_for),
         CASE(retain_over_peak_leaves_the_boost),
