@@ -168,7 +168,7 @@ misuse: libhakmem.so $(call PROGRAMS,misuse) ## each wrong free: one line, then 
 	@tests/misuse/run.sh libhakmem.so $(BUILD)/tests/misuse
 
 SECONDS_EACH ?= 3
-stress: libhakmem.so $(call PROGRAMS,stress) ## threads, churn, forks, with verified contents
+stress: libhakmem.so $(call PROGRAMS,stress) ## threads, churn, forks, exits, with verified contents and bounded memory
 	@tests/stress/run.sh libhakmem.so $(BUILD)/tests/stress $(SECONDS_EACH)
 
 preload: libhakmem.so ## unmodified programs: the same output as without hakmem
