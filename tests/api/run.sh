@@ -70,6 +70,10 @@ run_test() {
 run_limited() {
     local name=$1 limit=$2 expected actual
     shift 2
+    if ! command -v "$1" >/dev/null; then
+        echo "skip $name: $1 not installed"
+        return
+    fi
     expected=$("$@" 2>&1)
     actual=$(
         ulimit -v "$limit" && LD_PRELOAD=$lib exec "$@" 2>&1
@@ -95,6 +99,15 @@ run_limited ulimit_v_32_mib_ls_runs 32768 /bin/ls -l /usr/bin
 # shellcheck disable=SC2016 # the inner shell expands it
 run_limited ulimit_v_32_mib_shell_runs 32768 /bin/sh -c 'for i in 1 2 3; do /bin/echo $i; done'
 run_limited ulimit_v_64_mib_sort_runs 65536 /usr/bin/sort -S 1M "$0"
+run_limited ulimit_v_32_mib_sort_runs 32768 /usr/bin/sort "$0"
+# shellcheck disable=SC2016 # for awk and perl
+run_limited ulimit_v_32_mib_awk_runs 32768 awk '{ n[$1]++; s = s $0 } END { print length(n), length(s) }' "$0"
+run_limited ulimit_v_32_mib_python3_runs 32768 /usr/bin/python3 -c \
+    'print(sum(len(str(i)) for i in list(range(50000))))'
+# shellcheck disable=SC2016
+run_limited ulimit_v_32_mib_perl_runs 32768 perl -e \
+    'my %h = map { $_ => "x" x ($_ % 100) } 1 .. 10000; print length join ",", sort values %h'
+run_limited ulimit_v_32_mib_cpp_program_runs 32768 "$progdir/test_lifetimes_cpp"
 
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 && $passed -gt 0 ]]
