@@ -24,6 +24,8 @@
 #define DRAINS_TO_KEEP_NONE 2
 /* So many blocks in a bin are not worth a look. */
 #define SHORT_CHAIN 4
+/* So many short intervals in a row are no end of a burst. */
+#define PACED_FEW 8
 
 /* ---- Intervals ------------------------------------------------------------------------------ */
 
@@ -56,7 +58,7 @@ void hak_bins_reset(hak_heap_t *heap) {
         bin->interval = interval_start(cls);
         bin->head_most = bin->reserve_most = 0;
         start_interval(heap, cls, bin->interval);
-        heap->shelves[cls].calm = heap->shelves[cls].waited = 0;
+        heap->shelves[cls].calm = heap->shelves[cls].waited = heap->shelves[cls].paced = 0;
         heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
         heap->shelves[cls].batch = batch_start(cls);
         heap->shelves[cls].drains = 0;
@@ -559,8 +561,7 @@ static void begin_interval(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     uint32_t out = hak_load_relaxed(&heap->shelves[cls].out);
     uint32_t held = (uint32_t)(bin->head_most + bin->reserve_most);
-    bool is_near = is_shrinking(&heap->shelves[cls]) && held > SHORT_CHAIN && out > held &&
-                   out - held < bin->interval;
+    bool is_near = is_shrinking(&heap->shelves[cls]) && out > held && out - held < bin->interval;
     start_interval(heap, cls, is_near ? out - held : bin->interval);
 }
 
@@ -570,12 +571,22 @@ static unsigned patience(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigne
     return is_wide && shelf->calm > 1 ? 1 : shelf->calm;
 }
 
+/* Interval after interval a handful of blocks: allocations keep pace with frees, nothing shrinks. */
+static void note_pace(hak_shelf_t *shelf, bool is_short) {
+    shelf->paced = is_short ? (uint8_t)(shelf->paced + 1) : 0;
+    if (shelf->paced == PACED_FEW) {
+        shelf->paced = 0;
+        shelf->drains = 0;
+    }
+}
+
 void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     check_not_in_transit(hak_load_relaxed(&shelf->reserve));
     bool is_short = bin->reserve_most == 0 && is_short_chain(bin->head);
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
+    note_pace(shelf, is_short);
     if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin) || is_shrinking(shelf)) {
         hak_lock(&heap->lock);
         if (shelf->drains >= DRAINS_TO_KEEP_NONE) {

@@ -13,6 +13,7 @@
 #define RUN_TRIES 32
 /* Aged slabs given back by one release: bounds the lock. */
 #define DECAY_STEPS 4
+#define PATIENCE_MOST 63U
 
 static struct {
     hak_lock_t lock;
@@ -25,8 +26,8 @@ static struct {
     hak_share_t share;
     size_t evicted;       /* SuperSlabs unmapped and not mapped again since evicted_ms */
     uint32_t evicted_ms;
-    bool unmap_refused;   /* by the system, at refused_ms */
-    uint32_t refused_ms;
+    unsigned patience;    /* releases to wait after the system has refused to unmap once more, */
+    unsigned waiting;     /* and how many are left */
     size_t superslabs_now, superslabs_peak;
     size_t slots_empty;
 } pool;
@@ -305,8 +306,7 @@ static void lru_evict(hak_superslab_t *ss, uint32_t now_ms) {
         HAK_COUNT(superslabs_returned);
         return;
     }
-    pool.unmap_refused = true;
-    pool.refused_ms = now_ms;
+    pool.patience = (unsigned)hak_min(2 * pool.patience + 1, PATIENCE_MOST);
     HAK_COUNT(purge_calls);
     (void)hak_os.purge(base, HAK_SUPERSLAB_BYTES); /* its tags stay RETURNED, which is true */
     lru_enter(ss, now_ms);
@@ -326,16 +326,22 @@ static bool give_back_oldest(uint32_t now_ms) {
     return false;
 }
 
-/* Clean ones first: they are only addresses. What the system does not take back is not offered to it
- * again at once. */
+/* Clean ones first: they are only addresses. A system that refuses is asked less and less often, and
+ * for another one each time. */
 static void keep_few_superslabs(uint32_t now_ms) {
     size_t most = hak_max(hak_options.lru_max, hak_options.prewarm);
-    if (pool.unmap_refused && !hak_retain_is_older(pool.refused_ms, now_ms)) {
+    if (pool.waiting > 0) {
+        pool.waiting--;
         return;
     }
-    pool.unmap_refused = false;
-    while (lru_count() > most && !pool.unmap_refused) {
+    while (lru_count() > most) {
+        size_t before = lru_count();
         lru_evict(pool.clean.oldest != NULL ? pool.clean.oldest : pool.lru.oldest, now_ms);
+        if (lru_count() >= before) {
+            pool.waiting = pool.patience;
+            return;
+        }
+        pool.patience = 0;
     }
 }
 

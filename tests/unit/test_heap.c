@@ -277,6 +277,22 @@ UNIT_CHILD(heap_many_frees_of_any_class_leave_room_to_grow) {
     CHECK(own_bin(64)->interval == 1024);
 }
 
+/* A burst ended with some blocks live; from then on allocations keep pace with frees. */
+UNIT_CHILD(heap_few_blocks_that_come_and_go_are_no_end_of_a_burst) {
+    static void *blocks[1200];
+    for (unsigned live = 1; live <= 6; live++) {
+        for (unsigned many = 1085; many < 1100; many++) {
+            allocate(blocks, many, 64);
+            release(blocks + live, many - live);
+            for (int i = 0; i < 3000; i++) {
+                hak_free(hak_malloc(64));
+            }
+            CHECK(own_shelf(64)->room_start >= 16);
+            release(blocks, live);
+        }
+    }
+}
+
 /* The bound falls with what is live: then the tier goes without that keeps, not the one that frees. */
 UNIT_CHILD(heap_free_of_a_large_block_gives_back_what_slabs_keep) {
     enum { MANY = 16000 };
@@ -329,6 +345,7 @@ int main(void) {
         cmocka_unit_test(heap_count_bins_counts_head_and_reserve),
         cmocka_unit_test(heap_refill_takes_the_reserve_back_first),
         cmocka_unit_test(heap_many_frees_of_any_class_leave_room_to_grow),
+        cmocka_unit_test(heap_few_blocks_that_come_and_go_are_no_end_of_a_burst),
         cmocka_unit_test(heap_free_of_a_large_block_gives_back_what_slabs_keep),
         cmocka_unit_test(heap_release_of_slabs_gives_back_what_the_large_tier_keeps),
     };
