@@ -191,7 +191,7 @@ static HAK_COLD void *alloc_large(size_t size, size_t align, bool *zero) {
     if (HAK_UNLIKELY(block == NULL) && make_room(size)) {
         block = hak_large_alloc(size, align, zero);
     }
-    hak_heap_keep_peak();
+    hak_heap_keep_peak(HAK_TIER_LARGE);
     return block;
 }
 
@@ -415,7 +415,7 @@ void *hak_realloc(void *p, size_t size) {
     }
     if (is_large_block(p)) {
         if (size > HAK_MID_MAX && hak_large_resize(p, size)) {
-            hak_heap_keep_peak();
+            hak_heap_keep_peak(HAK_TIER_LARGE);
             hak_pool_keep_bound();
             return p;
         }

@@ -54,6 +54,8 @@
 #define HAK_PULSE_MAX_BYTES ((size_t)32 << 20)
 /* And so many of them, but no more than is live, where there are several. */
 #define HAK_PULSES_KEPT 6
+/* So much kept memory does not go when live memory grows beyond its peak. */
+#define HAK_SPARE_BYTES ((size_t)3 << 19)
 
 /* The part of the address space in which hakmem places its memory starts here. Zero lets free()
  * look up a pointer without a subtraction. The address sanitizer keeps its shadow at low

@@ -117,13 +117,13 @@ static hak_slab_t *adopt_locked(hak_heap_t *heap, unsigned cls) {
     return slab;
 }
 
-/* Of the large tier first, which is of no use to blocks, then of the pool, whose EMPTY slots may not
- * have been wide enough. */
-void hak_heap_keep_peak(void) {
+/* First goes what is of no use to the tier that grew. */
+void hak_heap_keep_peak(hak_tier_t grown) {
+    void (*const shed[])(size_t bytes) = {hak_pool_shed, hak_large_shed};
     size_t over = hak_retain_over_peak(&hak_retain);
     if (HAK_UNLIKELY(over != 0)) {
-        hak_large_shed(over);
-        hak_pool_shed(hak_min(over, hak_retain_over_peak(&hak_retain)));
+        shed[grown == HAK_TIER_POOL](over);
+        shed[grown != HAK_TIER_POOL](hak_min(over, hak_retain_over_peak(&hak_retain)));
     }
 }
 
@@ -136,7 +136,7 @@ static hak_slab_t *acquire_locked(hak_heap_t *heap, unsigned cls) {
     if (slab == NULL) {
         bool grown = cls < HAK_TINY_CLASSES && heap->tiny_slabs >= HAK_HUGE_FROM_SLABS;
         slab = hak_pool_acquire(cls, grown);
-        hak_heap_keep_peak();
+        hak_heap_keep_peak(HAK_TIER_POOL);
     }
     return slab;
 }

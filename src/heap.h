@@ -34,7 +34,8 @@ void hak_heap_free_late(void *block, unsigned cls);
 
 /* To be called when a tier has more live memory than before: what the tiers keep of freed memory goes
  * back rather than that all of it together becomes more than it ever was. No tier's lock is held. */
-void hak_heap_keep_peak(void);
+typedef enum { HAK_TIER_POOL, HAK_TIER_LARGE } hak_tier_t;
+void hak_heap_keep_peak(hak_tier_t grown);
 
 /* Sends home all that this thread's bins hold, and the reserves of all other threads. */
 void hak_heap_trim(void);

@@ -121,7 +121,8 @@ HAK_INLINE void hak_retain_wanted_back(hak_retain_t *r, size_t bytes, uint32_t p
 }
 
 /* Live memory has just grown: by how much all of it is above what it may be, the peak there was and
- * boost, as far as that is kept memory, which can go. Where nothing can, the peak rises. */
+ * boost, as far as that is kept memory, which can go. Where nothing can, the peak rises. A little
+ * stays, or a program that grows would have its next small pulse faulted in anew each time. */
 HAK_INLINE size_t hak_retain_over_peak(hak_retain_t *r) {
     size_t retained = hak_load_relaxed(&r->retained_bytes);
     size_t total = hak_load_relaxed(&r->live_bytes) + retained;
@@ -129,7 +130,8 @@ HAK_INLINE size_t hak_retain_over_peak(hak_retain_t *r) {
     if (HAK_LIKELY(total <= most)) {
         return 0;
     }
-    size_t over = hak_min(total - most, retained);
+    size_t spare = hak_min(hak_retain_boost(r), HAK_SPARE_BYTES);
+    size_t over = hak_min(total - most, retained - hak_min(spare, retained));
     hak_add_relaxed(&r->peak_bytes, total - most - over);
     return over;
 }

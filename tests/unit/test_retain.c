@@ -151,6 +151,15 @@ static void retain_over_peak_leaves_the_boost(void **state) {
     assert_int_equal(r.peak_bytes, 10 * MIB);
 }
 
+static void retain_over_peak_leaves_a_little_of_what_was_wanted_back(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 100 * MIB, .retained_bytes = 4 * MIB, .peak_bytes = 10 * MIB};
+    hak_retain_t pulsing = r;
+    pulsing.boost_bytes = 20 * MIB;
+    assert_int_equal(hak_retain_over_peak(&r), 4 * MIB);
+    assert_int_equal(hak_retain_over_peak(&pulsing), 4 * MIB - HAK_SPARE_BYTES);
+}
+
 static void retain_boost_falls_with_what_is_live(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
@@ -227,6 +236,7 @@ int main(void) {
         CASE(retain_boost_decays_to_nothing),
         CASE(retain_over_peak_tells_what_kept_memory_can_make_up_for),
         CASE(retain_over_peak_leaves_the_boost),
+        CASE(retain_over_peak_leaves_a_little_of_what_was_wanted_back),
         CASE(retain_boost_falls_with_what_is_live),
         CASE(retain_single_large_block_may_pulse),
         CASE(retain_wide_blocks_that_pulse_may_keep_several),
