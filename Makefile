@@ -31,8 +31,8 @@ BENCHES := $(filter-out $(BUILD)/bench/compare%,$(patsubst bench/%.c,$(BUILD)/be
 BENCH_PROGRAMS := $(BENCHES) $(BUILD)/bench/containers $(BUILD)/bench/compare
 
 .DELETE_ON_ERROR:
-.PHONY: all help run bench bench-memory test unit model misuse api stress preload sanitize count check-object \
-        check-options check-exports check-layers check-format tidy clang-build deps install clean
+.PHONY: all help run bench bench-memory test unit model misuse api stress preload tools sanitize count \
+        check-object check-options check-exports check-layers check-format tidy clang-build deps install clean
 
 all: libhakmem.so libhakmem.a ## build the libraries (the default)
 
@@ -89,7 +89,7 @@ bench-memory: libhakmem.so $(BENCH_PROGRAMS) ## RSS over time beside all allocat
 
 # ---- Tests ---------------------------------------------------------------------------------
 
-test: deps all check-layers check-exports check-object check-options unit api misuse stress preload count model \
+test: deps all check-layers check-exports check-object check-options unit api misuse stress preload tools count model \
       sanitize clang-build ## run every test
 	@echo "all tests passed"
 
@@ -174,6 +174,9 @@ stress: libhakmem.so $(call PROGRAMS,stress) ## threads, churn, forks, exits, wi
 preload: libhakmem.so ## unmodified programs: the same output as without hakmem
 	@tests/preload/run.sh libhakmem.so
 
+tools: libhakmem.so $(call PROGRAMS,tools) ## the commands in scripts/ that users run
+	@tests/tools/run.sh libhakmem.so $(BUILD)/tests/tools
+
 $(BUILD)/stress-%: tests/stress/stress.c $(wildcard tests/stress/*.h) $(CORE) $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	@echo "  CC   $@"
@@ -210,11 +213,13 @@ tidy: ## clang-tidy by .clang-tidy
 # ---- Installing ----------------------------------------------------------------------------
 
 PREFIX ?= /usr/local
+TOOLS := $(wildcard $(addprefix scripts/,hakmem hakmem-report hakmem-top))
 install: all ## install under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin
 	install -m 755 libhakmem.so $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 libhakmem.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 include/hakmem.h $(DESTDIR)$(PREFIX)/include/
+	install -m 755 $(TOOLS) $(DESTDIR)$(PREFIX)/bin/
 
 clean: ## remove what was built
 	rm -rf $(BUILD) libhakmem.so libhakmem.a

@@ -6,6 +6,7 @@ missing=()
 command -v valgrind >/dev/null || missing+=(valgrind)
 command -v g++ >/dev/null || missing+=(g++)
 command -v strace >/dev/null || missing+=(strace)
+command -v python3 >/dev/null || missing+=(python3)
 command -v objdump >/dev/null || missing+=(binutils)
 if [[ ${#missing[@]} -eq 0 ]]; then
     exit 0
