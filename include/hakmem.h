@@ -37,6 +37,17 @@ typedef struct hak_stats {
     uint64_t map_calls, unmap_calls, remap_calls, purge_calls;
     /* Added since: */
     size_t uncarved_bytes; /* resident memory of slabs at work that no block was made of yet */
+    size_t queued_bytes;   /* free blocks on their way to the slab of another thread */
+    size_t large_free_bytes; /* free page runs, resident or not */
+    uint64_t adopted_heaps, released_slabs;
+    uint64_t superslabs_mapped, superslabs_from_lru, superslabs_returned;
+    uint64_t purged_bytes, populate_calls, huge_page_calls;
+    uint64_t refills, refills_reserve, drains, drained_blocks;
+    /* Slabs that gave blocks to a refill: the one in use, by its free list or by carving; a further
+     * one; one just adopted or acquired. refill_remote: refills before which remote queues gave. */
+    uint64_t refill_remote, refill_free, refill_carve, refill_next, refill_adopted, refill_pool;
+    uint64_t remote_batches, remote_blocks;
+    uint64_t large_allocs, large_cache_hits;
 } hak_stats_t;
 
 /* "major.minor.patch" */
@@ -47,7 +58,8 @@ const char *hak_version(void);
  * when out is NULL or struct_bytes is 0. */
 int hak_stats_get(hak_stats_t *out);
 
-/* Writes all statistics to the file descriptor: one "name value" a line, or one JSON object. */
+/* Writes all statistics to the file descriptor: a "name value" a line, with remarks behind a #, or one
+ * JSON object, with the slots of every SuperSlab. Other threads' slow paths wait now and then. */
 void hak_stats_print(int fd);
 void hak_stats_json(int fd);
 

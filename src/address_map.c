@@ -50,6 +50,7 @@ bool hak_map_init(void) {
     /* The table is 8 MiB of mostly untouched zeros; a huge page would make all of it real. */
     hak_map.huge_by_default = hak_os_huge_pages_by_default();
     if (hak_map.huge_by_default) {
+        HAK_COUNT(huge_page_calls);
         hak_os.huge_pages(table, bytes, HAK_HUGE_NEVER);
     }
     uintptr_t random[2];

@@ -159,7 +159,8 @@ unsigned hak_bins_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
 /* Empties the ready list. A slab that was adopted while a producer was on its way here belongs to
  * another heap by now and is passed on, its queue untouched. The count starts anew before the list
  * is taken: a slab that comes later is counted later; one too many makes help come early. */
-void hak_bins_drain_ready_locked(hak_heap_t *heap) {
+bool hak_bins_drain_ready_locked(hak_heap_t *heap) {
+    bool any = false;
     hak_store_relaxed(&heap->ready_count, 0);
     hak_slab_t *slab = hak_ready_take_all(&heap->ready);
     while (slab != NULL) {
@@ -168,6 +169,7 @@ void hak_bins_drain_ready_locked(hak_heap_t *heap) {
         if (HAK_LIKELY(owner == heap)) {
             unsigned home = hak_slab_drain_remote(slab);
             if (home != 0) {
+                any = true;
                 add_out(heap, slab->cls, -home);
                 settle_slab_locked(heap, slab);
             }
@@ -176,6 +178,7 @@ void hak_bins_drain_ready_locked(hak_heap_t *heap) {
         }
         slab = next;
     }
+    return any;
 }
 
 /* ---- Remote frees ---------------------------------------------------------------------------- */

@@ -74,6 +74,18 @@ typedef struct {
 
 #define HAK_IN_TRANSIT ((uintptr_t)1)
 
+/* Where a refill's blocks come from: one count for each slab that gives some. The remote queues give
+ * to the slabs' free lists; that they had anything is counted once a refill. */
+typedef enum {
+    HAK_FROM_REMOTE,  /* remote queues came home first */
+    HAK_FROM_FREE,    /* the slab in use: its free list, */
+    HAK_FROM_CARVE,   /* or memory of it that was no block yet */
+    HAK_FROM_NEXT,    /* a further slab of the heap */
+    HAK_FROM_ADOPTED, /* a slab just taken from an orphan */
+    HAK_FROM_POOL,    /* a slab just acquired */
+    HAK_SOURCES
+} hak_source_t;
+
 typedef enum { HAK_HEAP_OWNED, HAK_HEAP_ORPHAN } hak_heap_state_t;
 
 typedef struct hak_heap {
@@ -87,6 +99,7 @@ typedef struct hak_heap {
     bool listed;                                /* registry.lock: is in the list of orphans */
     size_t tiny_slabs;                          /* heap.lock: slabs of tiny classes */
     size_t grown_bytes;                         /* thread: by how much all intervals grew */
+    uint64_t refills[HAK_SOURCES];              /* heap.lock: by source */
     struct hak_heap *all_next;                  /* const after birth */
     struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */
     hak_shelf_t shelves[HAK_CLASSES];
@@ -135,8 +148,8 @@ void hak_bins_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
 
 /* A chain of count blocks of one slab of another heap goes into its remote queue. */
 void hak_bins_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count);
-/* Empties the ready list and the remote queues of the slabs on it. */
-void hak_bins_drain_ready_locked(hak_heap_t *heap);
+/* Empties the ready list and the remote queues of the slabs on it; true when blocks came home. */
+bool hak_bins_drain_ready_locked(hak_heap_t *heap);
 /* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone who
  * unlocks a heap's lock calls it then. */
 void hak_bins_help(hak_heap_t *heap);

@@ -141,9 +141,11 @@ static hak_slab_t *acquire_locked(hak_heap_t *heap, unsigned cls) {
     return slab;
 }
 
-static hak_slab_t *obtain_slab_locked(hak_heap_t *heap, unsigned cls) {
+static hak_slab_t *obtain_slab_locked(hak_heap_t *heap, unsigned cls, hak_source_t *source) {
     hak_slab_t *slab = adopt_locked(heap, cls);
+    *source = HAK_FROM_ADOPTED;
     if (slab == NULL) {
+        *source = HAK_FROM_POOL;
         slab = acquire_locked(heap, cls);
         if (slab == NULL) {
             return NULL;
@@ -171,11 +173,14 @@ static void populate_locked(hak_heap_t *heap, hak_slab_t *slab) {
 /* The one place where blocks come from. The order is the invariant: what others sent back first,
  * then, slab by slab, free blocks before uncarved ones, then an orphan's slab, then the pool. */
 static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain_t *chain) {
-    hak_bins_drain_ready_locked(heap);
+    heap->refills[HAK_FROM_REMOTE] += hak_bins_drain_ready_locked(heap);
     for (int tries = 0; tries < REFILL_SLABS; tries++) {
         hak_slab_t *slab = heap->shelves[cls].slabs;
+        hak_source_t source = HAK_FROM_NEXT;
         if (slab == NULL && chain->count == 0) {
-            slab = obtain_slab_locked(heap, cls);
+            slab = obtain_slab_locked(heap, cls, &source);
+        } else if (tries == 0) {
+            source = slab->free_count != 0 ? HAK_FROM_FREE : HAK_FROM_CARVE;
         }
         if (slab == NULL) {
             return;
@@ -183,6 +188,7 @@ static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain
         if (slab->free_count == 0) {
             populate_locked(heap, slab);
         }
+        heap->refills[source]++;
         hak_bins_take_locked(heap, slab, want - chain->count, chain);
         if (!hak_slab_has_room(slab)) {
             hak_bins_unlist_slab_locked(heap, slab);
@@ -394,14 +400,18 @@ static bool is_stamped_now(const void *block) {
     return hak_load_acquire(&words[1]) == hak_stamp;
 }
 
+static bool is_free_block(const void *block, unsigned cls) {
+    return hak_map_tag(block) == hak_tag_of_class(cls) && (uintptr_t)block % HAK_ALIGNMENT == 0 &&
+           is_stamped_now(block);
+}
+
 /* A step along a chain that its owner may be changing: a link is followed only from where a free block
  * of the class can be. No such memory goes away while the pool's lock is held, so reading it is
  * safe. The stamp comes after the link (hak_bin_push()) and goes before the program can write: with
  * the stamp on before and after, it was a link that was read, unless the block was allocated,
  * written and freed in between. NULL at the end, or where the chain has changed. */
 static const void *next_free(const void *block, unsigned cls) {
-    if (hak_map_tag(block) != hak_tag_of_class(cls) || (uintptr_t)block % HAK_ALIGNMENT != 0 ||
-        !is_stamped_now(block)) {
+    if (!is_free_block(block, cls)) {
         return NULL;
     }
     const void *next = (const void *)hak_load_acquire((const _Atomic uintptr_t *)block);
@@ -422,28 +432,38 @@ static bool chain_holds(const void *block, const void *link, unsigned cls) {
     return false;
 }
 
-static size_t chain_length(const void *link, unsigned cls) {
-    size_t length = 0;
-    while (link != NULL && length < CHAIN_MOST) {
-        link = next_free(link, cls);
-        length++;
+/* False when the chain ends where it should not. */
+static bool visit_chain(const void *link, unsigned cls, hak_visit_free_t *visit, void *context) {
+    for (size_t steps = 0; link != NULL && steps < CHAIN_MOST; steps++) {
+        const void *next = next_free(link, cls);
+        if (!is_free_block(link, cls)) { /* so next may be no link */
+            return false;
+        }
+        visit(link, cls, context);
+        link = next;
     }
-    return length;
+    return link == NULL;
 }
 
-size_t hak_heap_count_bins_locked(size_t *bytes) {
-    size_t blocks = 0;
-    *bytes = 0;
+bool hak_heap_each_bin_block_locked(hak_visit_free_t *visit, void *context) {
+    bool whole = true;
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
         for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
             void *const volatile *head = &hak_heap_bin(heap, cls)->head;
-            size_t here = chain_length(*head, cls) +
-                          chain_length(hak_bins_reserve(&heap->shelves[cls]), cls);
-            blocks += here;
-            *bytes += here * hak_class_stride(cls);
+            const void *reserve = hak_bins_reserve(&heap->shelves[cls]);
+            whole &= visit_chain(*head, cls, visit, context);
+            whole &= visit_chain(reserve, cls, visit, context);
         }
     }
-    return blocks;
+    return whole;
+}
+
+void hak_heap_count_refills_locked(uint64_t refills[HAK_SOURCES]) {
+    for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
+        for (unsigned source = 0; source < HAK_SOURCES; source++) {
+            refills[source] += heap->refills[source];
+        }
+    }
 }
 
 /* The head twice: what set_apart() moves from it to the reserve meanwhile is not overlooked. */

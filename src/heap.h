@@ -43,9 +43,13 @@ void hak_heap_trim(void);
  * Another thread's hit path may take it from its bin meanwhile; then it is not found, rightly. */
 bool hak_heap_block_is_free(const void *block, unsigned cls);
 
-/* Blocks in the bins and reserves of all heaps. The caller holds all locks; what other threads take or
- * give back meanwhile may be counted or not. */
-size_t hak_heap_count_bins_locked(size_t *bytes);
+/* Calls visit for each block in the bins and reserves of all heaps. The caller holds all locks; what
+ * other threads take or give back meanwhile may be visited or not. False when a chain changed under
+ * the walk, so that the rest of it was not visited. */
+typedef void hak_visit_free_t(const void *block, unsigned cls, void *context);
+bool hak_heap_each_bin_block_locked(hak_visit_free_t *visit, void *context);
+/* What happened to all heaps so far, by hak_source_t. The caller holds all locks. */
+void hak_heap_count_refills_locked(uint64_t refills[HAK_SOURCES]);
 
 /* Before the first heap; may be called again. False without memory. */
 bool hak_heap_system_init(void);

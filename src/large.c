@@ -384,8 +384,10 @@ static hak_run_t *claim_run(size_t pages, size_t align) {
         return NULL;
     }
     if (hak_options.thp == 1) {
+        HAK_COUNT(huge_page_calls);
         hak_os.huge_pages(start, bytes, HAK_HUGE_PLEASE);
     } else if (hak_map.huge_by_default && hak_options.thp == 0) {
+        HAK_COUNT(huge_page_calls);
         hak_os.huge_pages(start, bytes, HAK_HUGE_NEVER);
     }
     return add_units((uintptr_t)start, bytes);
@@ -422,7 +424,9 @@ static hak_run_t *find_run(size_t pages, size_t align) {
             run = NULL;
         }
     }
-    if (run == NULL) {
+    if (run != NULL) {
+        HAK_COUNT(large_cache_hits);
+    } else {
         size_t extra = align > HAK_SUPERSLAB_BYTES ? 0 : slack;
         run = claim_run(pages + (align == HAK_SUPERSLAB_BYTES ? 0 : extra), align);
     }

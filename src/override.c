@@ -120,7 +120,7 @@ HAK_EXPORT struct mallinfo2 mallinfo2(void) {
     hak_figures_t figures;
     hak_report_gather(&figures);
     const hak_stats_t *s = &figures.stats;
-    size_t free_bytes = s->free_bytes + s->bin_bytes;
+    size_t free_bytes = s->free_bytes + s->bin_bytes + s->queued_bytes;
     return (struct mallinfo2){
         .arena = s->slots_active * HAK_SLOT_BYTES,
         .ordblks = 1,

@@ -60,8 +60,10 @@ static hak_superslab_t *take_record(void) {
 static void advise_huge_pages(hak_superslab_t *ss, bool grown) {
     ss->huge = hak_options.thp == 1 || (hak_options.thp == 2 && grown);
     if (ss->huge) {
+        HAK_COUNT(huge_page_calls);
         hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_PLEASE);
     } else if (hak_map.huge_by_default) {
+        HAK_COUNT(huge_page_calls);
         hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_NEVER);
     }
 }

@@ -1,55 +1,76 @@
-/* report.c: see report.h.
+/* report.c: gathering of figures, and malloc_info; see report.h.
  *
  * Threads:   see report.h. No allocation but in hak_report_xml(), whose stream may.
  */
 #include "report.h"
 
-#include <string.h>
-
 #include "alloc.h"
 #include "large.h"
-#include "message.h"
-#include "options.h"
-#include "os.h"
 #include "pool.h"
 #include "stats.h"
 
-#define TEXT_BYTES 16384
-
-static int exit_fd = 2; /* const after the library's constructor */
+/* ---- Gathering ------------------------------------------------------------------------------- */
 
 static void visit_slab(hak_slab_t *slab, void *context) {
     hak_class_gauges_t *gauges = &((hak_figures_t *)context)->classes[slab->cls];
     size_t carved = hak_load_relaxed(&slab->carved);
     gauges->slabs++;
     gauges->carved += carved;
-    gauges->out += carved - slab->free_count;
+    gauges->free += slab->free_count;
+    const void *queued = (const void *)hak_load_acquire(&slab->remote);
+    for (size_t count = 0; queued != NULL && count < carved; count++) {
+        gauges->queued++;
+        queued = hak_slab_next_free(slab, queued);
+    }
     size_t touched = carved * hak_class_stride(slab->cls);
     size_t resident = hak_slab_resident_bytes(slab);
     gauges->uncarved_bytes += resident > touched ? resident - touched : 0;
 }
 
-static void gather_counters(hak_stats_t *stats) {
-    stats->stage1 = hak_load_relaxed(&hak_counters.stage1);
-    stats->stage2 = hak_load_relaxed(&hak_counters.stage2);
-    stats->stage3 = hak_load_relaxed(&hak_counters.stage3);
-    stats->adopted_slabs = hak_load_relaxed(&hak_counters.adopted_slabs);
-    stats->map_calls = hak_load_relaxed(&hak_counters.map_calls);
-    stats->unmap_calls = hak_load_relaxed(&hak_counters.unmap_calls);
-    stats->remap_calls = hak_load_relaxed(&hak_counters.remap_calls);
-    stats->purge_calls = hak_load_relaxed(&hak_counters.purge_calls);
+static void visit_bin_block(const void *block, unsigned cls, void *context) {
+    (void)block;
+    ((hak_figures_t *)context)->classes[cls].cached++;
 }
 
-static void gather_pool_and_large(hak_figures_t *out) {
+static void gather_counters(hak_stats_t *stats) {
+#define COPY(name) stats->name = hak_load_relaxed(&hak_counters.name)
+    COPY(stage1);
+    COPY(stage2);
+    COPY(stage3);
+    COPY(adopted_slabs);
+    COPY(adopted_heaps);
+    COPY(released_slabs);
+    COPY(superslabs_mapped);
+    COPY(superslabs_from_lru);
+    COPY(superslabs_returned);
+    COPY(map_calls);
+    COPY(unmap_calls);
+    COPY(remap_calls);
+    COPY(purge_calls);
+    COPY(populate_calls);
+    COPY(huge_page_calls);
+    COPY(refills);
+    COPY(refills_reserve);
+    COPY(drains);
+    COPY(drained_blocks);
+    COPY(remote_batches);
+    COPY(remote_blocks);
+    COPY(large_allocs);
+    COPY(large_cache_hits);
+#undef COPY
+    stats->purged_bytes = hak_load_relaxed(&hak_counters.purged_kib) << 10;
+}
+
+static void gather_pool_and_large(hak_stats_t *stats) {
     hak_pool_gauges_t pool;
     hak_large_gauges_t large;
     hak_pool_gauges(&pool);
     hak_large_gauges(&large);
-    hak_stats_t *stats = &out->stats;
     stats->large_blocks = large.live_blocks;
     stats->large_bytes = large.live_bytes;
     stats->live_blocks += large.live_blocks;
     stats->live_bytes += large.live_bytes;
+    stats->large_free_bytes = large.free_bytes;
     stats->retained_bytes = pool.retained_bytes + large.retained_bytes;
     stats->superslabs_now = pool.superslabs_now;
     stats->superslabs_peak = pool.superslabs_peak;
@@ -57,126 +78,139 @@ static void gather_pool_and_large(hak_figures_t *out) {
     stats->slots_empty = pool.slots_empty;
     stats->slots_unused = pool.slots_unused;
     stats->heaps = hak_heap_count(&stats->orphaned_heaps);
-    out->large_free_bytes = large.free_bytes;
+}
+
+static void gather_classes(hak_figures_t *out) {
+    hak_stats_t *stats = &out->stats;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_class_gauges_t *gauges = &out->classes[cls];
+        size_t stride = hak_class_stride(cls);
+        stats->live_blocks += hak_class_live(gauges);
+        stats->live_bytes += hak_class_live(gauges) * stride;
+        stats->bin_bytes += gauges->cached * stride;
+        stats->queued_bytes += gauges->queued * stride;
+        stats->free_bytes += gauges->free * stride;
+        stats->uncarved_bytes += gauges->uncarved_bytes;
+    }
 }
 
 void hak_report_gather(hak_figures_t *out) {
     *out = (hak_figures_t){.stats.struct_bytes = sizeof out->stats};
     hak_stats_t *stats = &out->stats;
-    size_t bin_blocks, bin_bytes;
+    uint64_t refills[HAK_SOURCES] = {0};
     hak_lock_everything();
     hak_pool_each_slab(visit_slab, out);
-    bin_blocks = hak_heap_count_bins_locked(&bin_bytes);
+    (void)hak_heap_each_bin_block_locked(visit_bin_block, out);
+    hak_heap_count_refills_locked(refills);
     stats->mapped_bytes = hak_map.mapped_bytes;
     stats->metadata_bytes = hak_map.meta_bytes;
     hak_unlock_everything();
-    stats->bin_bytes = bin_bytes;
-    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
-        const hak_class_gauges_t *gauges = &out->classes[cls];
-        size_t stride = hak_class_stride(cls);
-        stats->live_blocks += gauges->out;
-        stats->live_bytes += gauges->out * stride;
-        stats->uncarved_bytes += gauges->uncarved_bytes;
-        out->reserve_free_bytes += (gauges->carved - gauges->out) * stride;
-    }
-    /* Other threads' bins were counted on the move. */
-    stats->live_blocks -= hak_min(bin_blocks, stats->live_blocks);
-    stats->live_bytes -= hak_min(bin_bytes, stats->live_bytes);
-    stats->free_bytes = out->reserve_free_bytes;
-    gather_pool_and_large(out);
+    stats->refill_remote = refills[HAK_FROM_REMOTE];
+    stats->refill_free = refills[HAK_FROM_FREE];
+    stats->refill_carve = refills[HAK_FROM_CARVE];
+    stats->refill_next = refills[HAK_FROM_NEXT];
+    stats->refill_adopted = refills[HAK_FROM_ADOPTED];
+    stats->refill_pool = refills[HAK_FROM_POOL];
+    gather_classes(out);
+    gather_pool_and_large(stats);
     gather_counters(stats);
 }
 
-/* One (name, value) at a time, in the order in which they are printed. */
-typedef void (*emit_t)(hak_text_t *out, const char *name, uint64_t value);
+/* ---- Each figure ----------------------------------------------------------------------------- */
 
-static void emit_all(hak_text_t *out, const hak_figures_t *figures, emit_t emit) {
-    const hak_stats_t *s = &figures->stats;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } gauges[] = {
-        {"live_blocks", s->live_blocks},
-        {"live_bytes", s->live_bytes},
-        {"large_blocks", s->large_blocks},
-        {"large_bytes", s->large_bytes},
-        {"bin_bytes", s->bin_bytes},
-        {"free_bytes", s->free_bytes},
-        {"large_free_bytes", figures->large_free_bytes},
-        {"retained_bytes", s->retained_bytes},
-        {"mapped_bytes", s->mapped_bytes},
-        {"uncarved_bytes", s->uncarved_bytes},
-        {"metadata_bytes", s->metadata_bytes},
-        {"superslabs_now", s->superslabs_now},
-        {"superslabs_peak", s->superslabs_peak},
-        {"slots_active", s->slots_active},
-        {"slots_empty", s->slots_empty},
-        {"slots_unused", s->slots_unused},
-        {"heaps", s->heaps},
-        {"orphaned_heaps", s->orphaned_heaps},
+typedef void emit_t(void *context, const hak_figure_t *figure);
+
+static void each_gauge(const hak_stats_t *s, emit_t *emit, void *context) {
+    const uint64_t waste = s->bin_bytes + s->queued_bytes + s->free_bytes + s->uncarved_bytes +
+                           s->retained_bytes + s->metadata_bytes;
+#define BYTES(name, help)                                                                          \
+    { NULL, #name, (help), s->name, 0, HAK_FIGURE_BYTES }
+#define NUMBER(name, help)                                                                         \
+    { NULL, #name, (help), s->name, 0, HAK_FIGURE_COUNT }
+#define WASTE(name, help)                                                                          \
+    { NULL, #name, (help), s->name, waste, HAK_FIGURE_SHARE }
+    const hak_figure_t figures[] = {
+        {"what the program has", "live_blocks", "blocks allocated and not freed", s->live_blocks, 0,
+         HAK_FIGURE_COUNT},
+        BYTES(live_bytes,
+              "in them; to what sizes requests were rounded is included, and not known"),
+        NUMBER(large_blocks, "of them, blocks above 32 KiB"),
+        BYTES(large_bytes, "in those"),
+        {"what hakmem has on top, resident or nearly so", "waste_bytes", "the sum", waste, 0,
+         HAK_FIGURE_BYTES},
+        WASTE(bin_bytes, "free blocks in the bins of threads"),
+        WASTE(queued_bytes, "free blocks on their way to another thread's slab"),
+        WASTE(free_bytes, "free blocks in slabs that others keep at work"),
+        WASTE(uncarved_bytes, "of slabs at work, not made into blocks yet"),
+        WASTE(retained_bytes, "free slots and page runs, kept for later"),
+        WASTE(metadata_bytes, "records"),
+        {"addresses", "mapped_bytes", "for blocks, resident or not", s->mapped_bytes, 0,
+         HAK_FIGURE_BYTES},
+        BYTES(large_free_bytes, "of them, in free page runs"),
+        {"SuperSlabs (2 MiB) and their slots (64 KiB)", "superslabs_now", "mapped now",
+         s->superslabs_now, 0, HAK_FIGURE_COUNT},
+        NUMBER(superslabs_peak, "mapped at most"),
+        NUMBER(slots_active, "at work for a class"),
+        NUMBER(slots_empty, "released, memory still there"),
+        NUMBER(slots_unused, "never used, or given back"),
+        {"heaps", "heaps", "of threads, one each, and of ended ones", s->heaps, 0,
+         HAK_FIGURE_COUNT},
+        NUMBER(orphaned_heaps, "of them, of ended threads"),
     };
-    for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++) {
-        emit(out, gauges[i].name, gauges[i].value);
+#undef WASTE
+#undef NUMBER
+#undef BYTES
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        emit(context, &figures[i]);
     }
-#define COUNTER(name, help) emit(out, #name, hak_load_relaxed(&hak_counters.name));
+}
+
+static void each_refill_source(const hak_stats_t *s, emit_t *emit, void *context) {
+    const uint64_t all =
+        s->refill_free + s->refill_carve + s->refill_next + s->refill_adopted + s->refill_pool;
+#define SOURCE(name, help)                                                                         \
+    { NULL, #name, (help), s->name, all, HAK_FIGURE_SHARE }
+    const hak_figure_t figures[] = {
+        {"slabs that gave blocks to a refill", "refill_free", "the one in use: its free list",
+         s->refill_free, all, HAK_FIGURE_SHARE},
+        SOURCE(refill_carve, "the one in use: memory that was no block yet"),
+        SOURCE(refill_next, "a further one of the heap"),
+        SOURCE(refill_adopted, "one just adopted"),
+        SOURCE(refill_pool, "one just acquired"),
+        {NULL, "refill_remote", "refills before which remote queues gave to them", s->refill_remote,
+         0, HAK_FIGURE_COUNT},
+    };
+#undef SOURCE
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        emit(context, &figures[i]);
+    }
+}
+
+static void each_counter(const hak_stats_t *s, emit_t *emit, void *context) {
+    const uint64_t acquired = s->stage1 + s->stage2 + s->stage3 + s->adopted_slabs;
+#define COUNTER(name, help)                                                                        \
+    {NULL, #name, (help), hak_load_relaxed(&hak_counters.name), 0, HAK_FIGURE_COUNT},
+    hak_figure_t figures[] = {
 #include "stats.def"
+    };
 #undef COUNTER
-}
-
-static void emit_line(hak_text_t *out, const char *name, uint64_t value) {
-    hak_text_add(out, "%-20s %14lu\n", name, (unsigned long)value);
-}
-
-static void emit_member(hak_text_t *out, const char *name, uint64_t value) {
-    hak_text_add(out, "  \"%s\": %lu,\n", name, (unsigned long)value);
-}
-
-static void add_class_rows(hak_text_t *out, const hak_figures_t *figures) {
-    hak_text_add(out, "# class  stride   slabs      blocks_out     bytes_out    bytes_carved\n");
-    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
-        const hak_class_gauges_t *g = &figures->classes[cls];
-        size_t stride = hak_class_stride(cls);
-        if (g->slabs != 0) {
-            hak_text_add(out, "class_%-4u %5zu %7zu %15zu %13zu %15zu\n", cls, stride, g->slabs,
-                         g->out, g->out * stride, g->carved * stride);
+    figures[0].section = "events so far; the first four: of all slabs that heaps got";
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        if (i < 4) { /* the stages, and adoption: stats.def starts with them */
+            figures[i].kind = HAK_FIGURE_SHARE;
+            figures[i].total = acquired;
         }
+        emit(context, &figures[i]);
     }
 }
 
-void hak_report_text(int fd) {
-    char text[TEXT_BYTES];
-    hak_text_t out = {text, 0, sizeof text};
-    hak_figures_t figures;
-    hak_report_gather(&figures);
-    hak_text_add(&out, "# hakmem %s, statistics of process %d\n", HAK_VERSION,
-                 hak_os_process_id());
-    emit_all(&out, &figures, emit_line);
-    add_class_rows(&out, &figures);
-    hak_os.write(fd, text, out.used);
+void hak_report_each(const hak_figures_t *figures, emit_t *emit, void *context) {
+    each_gauge(&figures->stats, emit, context);
+    each_counter(&figures->stats, emit, context);
+    each_refill_source(&figures->stats, emit, context);
 }
 
-void hak_report_json(int fd) {
-    char text[TEXT_BYTES];
-    hak_text_t out = {text, 0, sizeof text};
-    hak_figures_t figures;
-    const char *separator = "";
-    hak_report_gather(&figures);
-    hak_text_add(&out, "{\n  \"version\": \"%s\",\n  \"process\": %d,\n", HAK_VERSION,
-                 hak_os_process_id());
-    emit_all(&out, &figures, emit_member);
-    hak_text_add(&out, "  \"classes\": [");
-    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
-        const hak_class_gauges_t *g = &figures.classes[cls];
-        if (g->slabs != 0) {
-            hak_text_add(&out, "%s\n    {\"class\": %u, \"stride\": %zu, \"slabs\": %zu, ",
-                         separator, cls, hak_class_stride(cls), g->slabs);
-            hak_text_add(&out, "\"blocks_out\": %zu, \"blocks_carved\": %zu}", g->out, g->carved);
-            separator = ",";
-        }
-    }
-    hak_text_add(&out, "\n  ]\n}\n");
-    hak_os.write(fd, text, out.used);
-}
+/* ---- malloc_info ----------------------------------------------------------------------------- */
 
 void hak_report_xml(FILE *stream) {
     hak_figures_t figures;
@@ -185,7 +219,7 @@ void hak_report_xml(FILE *stream) {
     fprintf(stream, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n");
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         const hak_class_gauges_t *g = &figures.classes[cls];
-        size_t free_here = g->carved - g->out;
+        size_t free_here = g->free;
         size_t stride = hak_class_stride(cls);
         free_blocks += free_here;
         if (free_here != 0) {
@@ -194,7 +228,7 @@ void hak_report_xml(FILE *stream) {
                     free_here);
         }
     }
-    size_t rest = figures.stats.free_bytes + figures.large_free_bytes;
+    size_t rest = figures.stats.free_bytes + figures.stats.large_free_bytes;
     fprintf(stream, "</sizes>\n<total type=\"fast\" count=\"0\" size=\"%zu\"/>\n",
             figures.stats.bin_bytes);
     fprintf(stream, "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n", free_blocks, rest);
@@ -212,48 +246,4 @@ void hak_report_xml(FILE *stream) {
     fprintf(stream, "<aspace type=\"total\" size=\"%zu\"/>\n", figures.stats.mapped_bytes);
     fprintf(stream, "<aspace type=\"mprotect\" size=\"%zu\"/>\n</malloc>\n",
             figures.stats.mapped_bytes);
-}
-
-/* The option's path with %p replaced by the process id; false when it does not fit. */
-static bool expand_path(char *out, size_t capacity) {
-    hak_text_t text = {out, 0, capacity - 1};
-    for (const char *s = hak_options.stats_file; *s != '\0'; s++) {
-        if (s[0] == '%' && s[1] == 'p') {
-            hak_text_add(&text, "%d", hak_os_process_id());
-            s++;
-        } else {
-            hak_text_add(&text, "%c", *s);
-        }
-    }
-    out[text.used] = '\0';
-    return text.used < text.capacity;
-}
-
-void hak_report_prepare_exit(void) {
-    if (hak_options.stats && hak_options.stats_file[0] == '\0') {
-        exit_fd = hak_os_keep_open(exit_fd);
-    }
-}
-
-void hak_report_at_exit(void) {
-    char path[sizeof hak_options.stats_file + 32];
-    if (!hak_options.stats || hak_map.slot_count == 0) {
-        return;
-    }
-    if (hak_options.stats_file[0] == '\0') {
-        hak_report_text(exit_fd);
-        return;
-    }
-    int fd = expand_path(path, sizeof path) ? hak_os_open_for_writing(path) : -1;
-    if (fd < 0) {
-        hak_message_warn("HAKMEM_STATS_FILE=%s cannot be written", hak_options.stats_file);
-        return;
-    }
-    size_t length = strlen(path);
-    if (length > 5 && strcmp(path + length - 5, ".json") == 0) {
-        hak_report_json(fd);
-    } else {
-        hak_report_text(fd);
-    }
-    hak_os_close(fd);
 }

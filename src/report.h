@@ -2,29 +2,54 @@
  *
  * Owns:      gathering gauges from their owners; the texts.
  * Knows not: how anything is allocated.
- * Threads:   any; gathering takes every lock for a moment.
+ * Threads:   any; gathering takes every lock for a moment. Nothing is written while one is held.
  */
 #ifndef HAK_REPORT_H
 #define HAK_REPORT_H
 
 #include <stdio.h>
 
-#include "base.h"
 #include "config.h"
 #include "hakmem.h"
+#include "message.h"
 
+/* Blocks of a class: carved == live + cached + queued + free. */
 typedef struct {
-    size_t slabs, carved, out, uncarved_bytes;
+    size_t slabs, carved;
+    size_t cached; /* in bins and reserves */
+    size_t queued; /* in remote queues */
+    size_t free;   /* home, in their slabs */
+    size_t uncarved_bytes;
 } hak_class_gauges_t;
 
 typedef struct {
     hak_stats_t stats;
     hak_class_gauges_t classes[HAK_CLASSES];
-    size_t large_free_bytes;
-    size_t reserve_free_bytes; /* carved and free, in slabs */
 } hak_figures_t;
 
+/* What other threads allocate or free meanwhile may have been counted twice or not at all. */
+HAK_INLINE size_t hak_class_live(const hak_class_gauges_t *gauges) {
+    size_t free_blocks = gauges->cached + gauges->queued + gauges->free;
+    return gauges->carved - hak_min(free_blocks, gauges->carved);
+}
+
 void hak_report_gather(hak_figures_t *out);
+
+/* How a figure reads. A share: its part of what total names is of interest. */
+typedef enum { HAK_FIGURE_COUNT, HAK_FIGURE_BYTES, HAK_FIGURE_SHARE } hak_figure_kind_t;
+typedef struct {
+    const char *section; /* of the first figure of one, else NULL */
+    const char *name;
+    const char *help;
+    uint64_t value;
+    uint64_t total; /* HAK_FIGURE_SHARE: what it is a part of */
+    hak_figure_kind_t kind;
+} hak_figure_t;
+
+/* Each figure there is, in the order in which they are printed. */
+void hak_report_each(const hak_figures_t *figures,
+                     void (*emit)(void *context, const hak_figure_t *figure), void *context);
+
 void hak_report_text(int fd);
 void hak_report_json(int fd);
 /* glibc's schema, version 1. */

@@ -32,6 +32,13 @@ HAK_INLINE bool hak_slab_holds(const hak_slab_t *slab, const void *p) {
            offset * info->wide_inverse < info->wide_inverse;
 }
 
+/* The next block of a chain of this slab's free blocks, for walks that must survive what a program did
+ * to one; NULL at the end, or where the chain is broken. */
+HAK_INLINE const void *hak_slab_next_free(const hak_slab_t *slab, const void *block) {
+    const void *next = hak_block_next(block);
+    return next != NULL && hak_slab_holds(slab, next) && hak_block_is_stamped(next) ? next : NULL;
+}
+
 /* Appends up to want blocks to the chain: free ones, or, if there are none, carved ones (of memory
  * that is not resident at most a page: it is not touched ahead of need). Returns how many. */
 unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain);

@@ -229,7 +229,12 @@ UNIT_CHILD(heap_refill_empties_idle_bins_before_it_takes_fresh_memory) {
     hak_free(last);
 }
 
-UNIT_CHILD(heap_count_bins_counts_head_and_reserve) {
+static void count_block(const void *block, unsigned cls, void *count) {
+    CHECK(hak_block_is_stamped(block) && cls == hak_class_of(1024));
+    *(size_t *)count += 1;
+}
+
+UNIT_CHILD(heap_each_bin_block_visits_head_and_reserve) {
     void *blocks[40];
     allocate(blocks, 40, 1024);
     hak_heap_trim();
@@ -237,11 +242,11 @@ UNIT_CHILD(heap_count_bins_counts_head_and_reserve) {
     release(blocks, 6);
     hak_bins_interval_over(hak_tls_heap, hak_class_of(1024));
     release(blocks + 6, 3);
-    size_t bytes;
+    size_t blocks_in_bins = 0;
     hak_lock_everything();
-    size_t blocks_in_bins = hak_heap_count_bins_locked(&bytes);
+    bool whole = hak_heap_each_bin_block_locked(count_block, &blocks_in_bins);
     hak_unlock_everything();
-    CHECK(blocks_in_bins == 9 && bytes == 9 * 1024 && own_blocks() == 9);
+    CHECK(whole && blocks_in_bins == 9 && own_blocks() == 9);
 }
 
 UNIT_CHILD(heap_refill_takes_the_reserve_back_first) {
@@ -342,7 +347,7 @@ int main(void) {
         cmocka_unit_test(heap_interval_over_leaves_a_short_bin_alone),
         cmocka_unit_test(heap_block_is_free_finds_it_in_every_place),
         cmocka_unit_test(heap_refill_empties_idle_bins_before_it_takes_fresh_memory),
-        cmocka_unit_test(heap_count_bins_counts_head_and_reserve),
+        cmocka_unit_test(heap_each_bin_block_visits_head_and_reserve),
         cmocka_unit_test(heap_refill_takes_the_reserve_back_first),
         cmocka_unit_test(heap_many_frees_of_any_class_leave_room_to_grow),
         cmocka_unit_test(heap_few_blocks_that_come_and_go_are_no_end_of_a_burst),

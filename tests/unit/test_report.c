@@ -52,7 +52,7 @@ UNIT_CHILD(report_gather_large_blocks_is_exact) {
     CHECK(f.stats.large_blocks == 2 && f.stats.live_blocks == 2);
     CHECK(f.stats.large_bytes == 40960 + 3 * MIB + 4096);
     CHECK(f.stats.live_bytes == f.stats.large_bytes);
-    CHECK(f.stats.large_bytes + f.large_free_bytes == f.stats.mapped_bytes);
+    CHECK(f.stats.large_bytes + f.stats.large_free_bytes == f.stats.mapped_bytes);
     hak_free(a);
     hak_free(b);
     CHECK(figures().stats.large_bytes == 0);
@@ -70,6 +70,63 @@ UNIT_CHILD(report_gather_blocks_in_the_own_bin_are_not_live) {
     hak_heap_trim();
     CHECK(figures().stats.bin_bytes == 0);
     CHECK(figures().stats.live_blocks == 2);
+}
+
+/* A block that another thread sent home is free, though its slab's owner has not seen it yet. */
+UNIT_CHILD(report_gather_blocks_in_remote_queues_are_not_live) {
+    void *blocks[9];
+    allocate(blocks, 9, 1024);
+    hak_heap_trim();
+    in_thread(thread_frees, &(work_t){blocks, 5, 0});
+    hak_figures_t f = figures();
+    const hak_class_gauges_t *g = &f.classes[hak_class_of(1024)];
+    CHECK(g->queued == 5 && f.stats.queued_bytes == 5 * 1024);
+    CHECK(hak_class_live(g) == 4 && f.stats.live_blocks == 4);
+    CHECK(g->carved == 9 + g->free);
+    CHECK(f.stats.remote_batches == 1 && f.stats.remote_blocks == 5);
+}
+
+/* Every slab that gave to a refill is counted once, by where it came from. */
+UNIT_CHILD(report_gather_refills_by_source) {
+    static void *blocks[200];
+    allocate(blocks, 1, 1024); /* the first slab comes from the pool */
+    hak_stats_t s = figures().stats;
+    CHECK(s.refills == 1 && s.refill_pool == 1);
+    allocate(blocks + 1, 63, 1024); /* and is carved to its end */
+    s = figures().stats;
+    CHECK(s.refill_pool == 1 && s.refill_carve == s.refills - 1 && s.refill_free == 0);
+    hak_heap_trim();
+    in_thread(thread_frees, &(work_t){blocks, 30, 0});
+    allocate(blocks, 1, 1024);
+    s = figures().stats;
+    CHECK(s.refill_remote == 1 && s.refill_free == 1);
+    in_thread(thread_allocates, &(work_t){blocks + 100, 3, 512}); /* leaves a slab to adopt */
+    allocate(blocks + 103, 1, 512);
+    CHECK(figures().stats.refill_adopted == 1);
+    CHECK(figures().stats.adopted_slabs == 1);
+}
+
+/* Two slabs with a block each: a refill that wants more goes on to the second. */
+UNIT_CHILD(report_gather_refill_from_a_further_slab) {
+    static void *blocks[128];
+    allocate(blocks, 128, 1024);
+    hak_free(blocks[0]);
+    hak_free(blocks[127]);
+    hak_heap_trim();
+    own_shelf(1024)->batch = 8;
+    uint64_t before = figures().stats.refill_next;
+    blocks[0] = hak_malloc(1024);
+    CHECK(figures().stats.refill_next == before + 1);
+}
+
+UNIT_CHILD(report_gather_large_cache_hits_are_counted) {
+    void *a = hak_malloc(100000);
+    uint64_t hits = figures().stats.large_cache_hits; /* the first one mapped a unit */
+    hak_free(a);
+    a = hak_malloc(100000);
+    CHECK(figures().stats.large_cache_hits == hits + 1 && hits == 0);
+    CHECK(figures().stats.large_allocs == 2);
+    hak_free(a);
 }
 
 UNIT_CHILD(report_gather_slots_add_up) {
@@ -133,7 +190,9 @@ UNIT_CHILD(report_text_names_every_figure_once) {
     for (size_t i = 0; i < UNIT_LENGTH(counters); i++) {
         CHECK(text_value(fake_os.text, counters[i]) >= 0);
     }
-    CHECK(strstr(fake_os.text, "\nclass_6      112       1 ") != NULL);
+    CHECK(strstr(fake_os.text, "\nclass_6      112       1          50 ") != NULL);
+    CHECK(strstr(fake_os.text, "\nstage3                            1  # 100.0 %, ") != NULL);
+    CHECK(text_value(fake_os.text, "refill_pool") == 1);
     CHECK(fake_os.text[fake_os.text_bytes - 1] == '\n');
 }
 
@@ -168,7 +227,7 @@ UNIT_CHILD(report_json_is_an_object_with_every_figure) {
     for (size_t i = 0; i < UNIT_LENGTH(counters); i++) {
         CHECK(json_value(fake_os.text, counters[i]) >= 0);
     }
-    CHECK(strstr(fake_os.text, "{\"class\": 6, \"stride\": 112, \"slabs\": 1, \"blocks_out\": ") !=
+    CHECK(strstr(fake_os.text, "{\"class\": 6, \"stride\": 112, \"slabs\": 1, \"live\": 50, ") !=
           NULL);
 }
 
@@ -245,6 +304,10 @@ int main(void) {
         cmocka_unit_test(report_gather_known_blocks_is_exact),
         cmocka_unit_test(report_gather_large_blocks_is_exact),
         cmocka_unit_test(report_gather_blocks_in_the_own_bin_are_not_live),
+        cmocka_unit_test(report_gather_blocks_in_remote_queues_are_not_live),
+        cmocka_unit_test(report_gather_refills_by_source),
+        cmocka_unit_test(report_gather_refill_from_a_further_slab),
+        cmocka_unit_test(report_gather_large_cache_hits_are_counted),
         cmocka_unit_test(report_gather_slots_add_up),
         cmocka_unit_test(report_gather_orphans_are_counted),
         cmocka_unit_test(report_text_names_every_figure_once),

@@ -1,0 +1,196 @@
+/* report_text.c: the figures as text and as JSON, at any time and at exit; see report.h.
+ *
+ * Threads:   see report.h.
+ */
+#include "report.h"
+
+#include <string.h>
+
+#include "address_map.h"
+#include "options.h"
+#include "os.h"
+#include "size_class.h"
+
+static int exit_fd = 2; /* const after the library's constructor */
+
+/* ---- A text of any length, in pieces --------------------------------------------------------- */
+
+typedef struct {
+    hak_text_t text;
+    int fd;
+    const char *separator; /* JSON: what stands before the next member of a list */
+    char buffer[4096];
+} page_t;
+
+/* No line is as long as this. */
+#define LINE_BYTES 512
+
+static void flush(page_t *page) {
+    hak_os.write(page->fd, page->buffer, page->text.used);
+    page->text.used = 0;
+}
+
+/* Room for one more line. */
+static hak_text_t *next_line(page_t *page) {
+    if (page->text.used + LINE_BYTES > sizeof page->buffer) {
+        flush(page);
+    }
+    return &page->text;
+}
+
+#define PAGE(name, to)                                                                             \
+    page_t name = {.fd = (to), .separator = ""};                                                   \
+    name.text = (hak_text_t) {                                                                     \
+        name.buffer, 0, sizeof name.buffer                                                         \
+    }
+
+/* ---- Text ------------------------------------------------------------------------------------ */
+
+/* Tenths of n in so many per cent of the total, or 0. */
+static unsigned long per_mille(uint64_t n, uint64_t total) {
+    return total != 0 ? (unsigned long)((n * 1000 + total / 2) / total) : 0;
+}
+
+static void add_tenths(hak_text_t *out, unsigned long tenths, const char *unit) {
+    hak_text_add(out, "%lu.%lu %s, ", tenths / 10, tenths % 10, unit);
+}
+
+static void add_human_bytes(hak_text_t *out, uint64_t bytes) {
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    if (bytes < 1024) {
+        return;
+    }
+    while (bytes >= (uint64_t)1 << 20 && unit + 1 < sizeof units / sizeof units[0]) {
+        bytes >>= 10;
+        unit++;
+    }
+    add_tenths(out, (unsigned long)((bytes * 10 + 512) >> 10), units[unit]);
+}
+
+static void emit_line(void *context, const hak_figure_t *figure) {
+    hak_text_t *out = next_line(context);
+    if (figure->section != NULL) {
+        hak_text_add(out, "# %s:\n", figure->section);
+    }
+    hak_text_add(out, "%-20s %14lu  # ", figure->name, (unsigned long)figure->value);
+    if (figure->kind == HAK_FIGURE_BYTES) {
+        add_human_bytes(out, figure->value);
+    } else if (figure->kind == HAK_FIGURE_SHARE) {
+        add_tenths(out, per_mille(figure->value, figure->total), "%");
+    }
+    hak_text_add(out, "%s\n", figure->help);
+}
+
+static void add_class_rows(page_t *page, const hak_figures_t *figures) {
+    hak_text_add(
+        next_line(page),
+        "# classes: blocks live; free in bins, in remote queues, in slabs; made at all; the "
+        "part of them that is free\n"
+        "# class  stride   slabs        live      cached      queued        free      carved"
+        "    live_bytes  free_%%\n");
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_class_gauges_t *g = &figures->classes[cls];
+        size_t live = hak_class_live(g);
+        unsigned long free_part = per_mille(g->carved - live, g->carved);
+        if (g->slabs != 0) {
+            hak_text_add(next_line(page),
+                         "class_%-4u %5zu %7zu %11zu %11zu %11zu %11zu %11zu %13zu %5lu.%lu\n", cls,
+                         hak_class_stride(cls), g->slabs, live, g->cached, g->queued, g->free,
+                         g->carved, live * hak_class_stride(cls), free_part / 10, free_part % 10);
+        }
+    }
+}
+
+void hak_report_text(int fd) {
+    PAGE(page, fd);
+    hak_figures_t figures;
+    hak_report_gather(&figures);
+    hak_text_add(&page.text, "# hakmem %s, statistics of process %d\n", HAK_VERSION,
+                 hak_os_process_id());
+    hak_report_each(&figures, emit_line, &page);
+    add_class_rows(&page, &figures);
+    flush(&page);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static void emit_member(void *context, const hak_figure_t *figure) {
+    hak_text_add(next_line(context), "  \"%s\": %lu,\n", figure->name,
+                 (unsigned long)figure->value);
+}
+
+static void add_class_members(page_t *page, const hak_figures_t *figures) {
+    hak_text_add(next_line(page), "  \"classes\": [");
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_class_gauges_t *g = &figures->classes[cls];
+        if (g->slabs != 0) {
+            hak_text_add(next_line(page),
+                         "%s\n    {\"class\": %u, \"stride\": %zu, \"slabs\": %zu, \"live\": %zu, "
+                         "\"cached\": %zu, \"queued\": %zu, \"free\": %zu, \"carved\": %zu, "
+                         "\"uncarved_bytes\": %zu}",
+                         page->separator, cls, hak_class_stride(cls), g->slabs, hak_class_live(g),
+                         g->cached, g->queued, g->free, g->carved, g->uncarved_bytes);
+            page->separator = ",";
+        }
+    }
+    hak_text_add(next_line(page), "\n  ]");
+}
+
+void hak_report_json(int fd) {
+    PAGE(page, fd);
+    hak_figures_t figures;
+    hak_report_gather(&figures);
+    hak_text_add(&page.text, "{\n  \"version\": \"%s\",\n  \"process\": %d,\n", HAK_VERSION,
+                 hak_os_process_id());
+    hak_report_each(&figures, emit_member, &page);
+    add_class_members(&page, &figures);
+    hak_text_add(next_line(&page), "\n}\n");
+    flush(&page);
+}
+
+/* ---- At exit --------------------------------------------------------------------------------- */
+
+/* The option's path with %p replaced by the process id; false when it does not fit. */
+static bool expand_path(char *out, size_t capacity) {
+    hak_text_t text = {out, 0, capacity - 1};
+    for (const char *s = hak_options.stats_file; *s != '\0'; s++) {
+        if (s[0] == '%' && s[1] == 'p') {
+            hak_text_add(&text, "%d", hak_os_process_id());
+            s++;
+        } else {
+            hak_text_add(&text, "%c", *s);
+        }
+    }
+    out[text.used] = '\0';
+    return text.used < text.capacity;
+}
+
+void hak_report_prepare_exit(void) {
+    if (hak_options.stats && hak_options.stats_file[0] == '\0') {
+        exit_fd = hak_os_keep_open(exit_fd);
+    }
+}
+
+void hak_report_at_exit(void) {
+    char path[sizeof hak_options.stats_file + 32];
+    if (!hak_options.stats || hak_map.slot_count == 0) {
+        return;
+    }
+    if (hak_options.stats_file[0] == '\0') {
+        hak_report_text(exit_fd);
+        return;
+    }
+    int fd = expand_path(path, sizeof path) ? hak_os_open_for_writing(path) : -1;
+    if (fd < 0) {
+        hak_message_warn("HAKMEM_STATS_FILE=%s cannot be written", hak_options.stats_file);
+        return;
+    }
+    size_t length = strlen(path);
+    if (length > 5 && strcmp(path + length - 5, ".json") == 0) {
+        hak_report_json(fd);
+    } else {
+        hak_report_text(fd);
+    }
+    hak_os_close(fd);
+}
