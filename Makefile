@@ -32,7 +32,7 @@ BENCH_PROGRAMS := $(BENCHES) $(BUILD)/bench/containers $(BUILD)/bench/compare
 
 .DELETE_ON_ERROR:
 .PHONY: all help run bench bench-memory test unit model misuse api stress preload tools sanitize count \
-        check-object check-options check-exports check-layers check-format tidy clang-build deps install clean
+        check-object check-exports check-layers check-options options check-format tidy clang-build deps install clean
 
 all: libhakmem.so libhakmem.a ## build the libraries (the default)
 
@@ -89,7 +89,7 @@ bench-memory: libhakmem.so $(BENCH_PROGRAMS) ## RSS over time beside all allocat
 
 # ---- Tests ---------------------------------------------------------------------------------
 
-test: deps all check-layers check-exports check-object check-options unit api misuse stress preload tools count model \
+test: deps all check-layers check-options check-exports check-object unit api misuse stress preload tools count model \
       sanitize clang-build ## run every test
 	@echo "all tests passed"
 
@@ -195,11 +195,15 @@ check-object: libhakmem.so ## hit paths: no stack frame, no lock prefix, no call
 check-exports: libhakmem.so ## the exported names are those of src/exports.map
 	@scripts/check-exports.sh libhakmem.so src/exports.map
 
-check-options: libhakmem.so ## the README's table of options says what the library says
-	@scripts/check-options.sh libhakmem.so README.md
 
 check-layers: ## files include lower floors only
 	@scripts/check-layers.sh src/LAYERS src
+
+check-options: ## the README's table of options is that of src/options.def
+	@scripts/options.sh $(CC) src/options.def README.md
+
+options: ## write the README's table of options
+	@scripts/options.sh $(CC) src/options.def README.md --write
 
 clang-build: ## the same sources, warnings as errors, under clang
 	@scripts/clang-build.sh $(CLANG) "$(BASE_CFLAGS)" $(SOURCES)

@@ -63,6 +63,24 @@ int hak_stats_get(hak_stats_t *out);
 void hak_stats_print(int fd);
 void hak_stats_json(int fd);
 
+/* What hak_heap_visit() names: a slab, followed by its live blocks; or a large block. */
+typedef enum hak_visit_kind { HAK_VISIT_SLAB, HAK_VISIT_BLOCK } hak_visit_kind_t;
+typedef struct hak_visit {
+    hak_visit_kind_t kind;
+    int size_class;      /* as in the statistics; -1: a large block */
+    const void *address; /* of the slab or block */
+    size_t size;         /* of a block: its usable bytes; of a slab: all its bytes */
+} hak_visit_t;
+
+/* Calls callback for every slab at work and every live block, until it returns something else than 0;
+ * returns that, or 0 at the end, or -1 with errno ENOMEM without memory for the walk. Exact: what
+ * threads and slabs hold back for later is not named. But what other threads allocate or free while
+ * the walk lasts may be named or not.
+ *
+ * Other threads that need more than their own bins have wait meanwhile. The callback must return, and
+ * must not allocate or free: that ends the program with a line. It may look into blocks. */
+int hak_heap_visit(int (*callback)(const hak_visit_t *what, void *arg), void *arg);
+
 /* Gives all memory back to the system that is not in use, also from what other threads hold in
  * reserve. Returns 1 when some was given back, else 0. malloc_trim() does the same. */
 int hak_trim(void);

@@ -241,6 +241,18 @@ bool hak_map_release(void *start, size_t bytes) {
     return ok;
 }
 
+char *hak_map_next_unit(const char *after) {
+    size_t unit = after != NULL ? address_unit(after) + 1 : 0;
+    while (unit < hak_map.unit_count) {
+        uint64_t bits = hak_map.units_taken[unit / 64] >> (unit % 64);
+        if (bits != 0) {
+            return unit_address(unit + (size_t)__builtin_ctzl(bits));
+        }
+        unit = hak_round_down(unit, 64) + 64;
+    }
+    return NULL;
+}
+
 static bool refill_arena(size_t bytes) {
     size_t step = hak_round_up(hak_max(bytes, ARENA_STEP_BYTES), hak_map.page_bytes);
     char *more = hak_os.map(step);

@@ -79,6 +79,10 @@ bool hak_map_claim_at(void *start, size_t bytes);
  * records, and sets the tags again) when the system refuses, as it does where unmapping would need one mapping more. */
 bool hak_map_release(void *start, size_t bytes);
 
+/* The unit that is taken, by hakmem or others, and comes after the given one, NULL for the first; NULL
+ * when there is none. The caller holds map.lock. */
+char *hak_map_next_unit(const char *after);
+
 /* Zeroed metadata for good; NULL when the system has no memory. align <= 4096. */
 void *hak_meta_alloc(size_t bytes, size_t align);
 

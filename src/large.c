@@ -632,6 +632,22 @@ hak_large_place_t hak_large_place(const void *p) {
     return place;
 }
 
+void hak_large_each_live_locked(bool (*visit)(void *start, size_t bytes, void *context),
+                                void *context) {
+    char *unit = NULL;
+    while (large.page_shift != 0 && (unit = hak_map_next_unit(unit)) != NULL) {
+        if (!is_large((uintptr_t)unit) || hak_map_record(unit) == NULL) {
+            continue; /* not ours, or the middle of a run */
+        }
+        for (size_t at = 0; at < HAK_SUPERSLAB_BYTES; at += page_bytes()) {
+            hak_run_t *run = run_starting_at((uintptr_t)unit + at);
+            if (run != NULL && run->live && !visit((void *)run->start, run_bytes(run), context)) {
+                return;
+            }
+        }
+    }
+}
+
 void hak_large_shed(size_t bytes) {
     hak_lock(&large.lock);
     uint32_t now_ms = hak_os.now_ms();

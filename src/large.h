@@ -56,6 +56,9 @@ bool hak_large_resize(void *p, size_t size);
 bool hak_large_move(void *to, void *from);
 /* What lies at p, an address tagged HAK_TAG_LARGE; for reports. */
 hak_large_place_t hak_large_place(const void *p);
+/* Calls visit for every live block until it returns false. The caller holds all locks (heap.h). */
+void hak_large_each_live_locked(bool (*visit)(void *start, size_t bytes, void *context),
+                                void *context);
 /* Gives back so much of what is retained, the oldest first, as far as there is any. */
 void hak_large_shed(size_t bytes);
 /* After another tier freed: gives back what all tiers together keep above the bound, as far as it is

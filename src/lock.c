@@ -14,6 +14,8 @@
 
 _Thread_local uint32_t hak_lock_self __attribute__((tls_model("initial-exec")));
 
+const char *hak_lock_note;
+
 uint32_t hak_lock_identify(void) {
     hak_lock_self = hak_os_thread_id();
     return hak_lock_self;
@@ -48,7 +50,7 @@ static bool take_or_mark(hak_lock_t *lock, uint32_t *word) {
 void hak_lock_slow(hak_lock_t *lock) {
     uint32_t word = hak_load_relaxed(&lock->word); /* only this thread could have put its id there */
     if (HAK_UNLIKELY((word & ~HAK_LOCK_AWAITED) == hak_lock_id())) {
-        hak_message_fatal(HAK_LOCK_INTERRUPTED);
+        hak_message_fatal("%s", hak_lock_note != NULL ? hak_lock_note : HAK_LOCK_INTERRUPTED);
     }
     for (int spin = 0; spin < SPINS; spin++) {
         hak_cpu_relax();

@@ -27,6 +27,10 @@ typedef struct {
 /* What is said of a thread that finds itself in the middle of a slow path already. */
 #define HAK_LOCK_INTERRUPTED "malloc or free in a signal handler that interrupted malloc or free"
 
+/* What is said instead, while one thread does something that calls back with every lock held. Guarded
+ * by all locks. */
+extern const char *hak_lock_note;
+
 /* This thread's id; 0 before its first lock. */
 extern HAK_HIDDEN _Thread_local uint32_t hak_lock_self
     __attribute__((tls_model("initial-exec")));

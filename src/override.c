@@ -12,6 +12,7 @@
 #include "hakmem.h"
 #include "os.h"
 #include "report.h"
+#include "walk.h"
 
 HAK_EXPORT void *malloc(size_t size) {
     return hak_alloc_fast(size, hak_malloc_miss);
@@ -225,14 +226,22 @@ HAK_EXPORT void hak_stats_json(int fd) {
     hak_report_json(fd);
 }
 
+HAK_EXPORT int hak_heap_visit(int (*callback)(const hak_visit_t *what, void *arg), void *arg) {
+    return hak_walk(callback, arg);
+}
+
 __attribute__((constructor)) static void at_load(void) {
     hak_foreign_free = hak_libc_free;
     hak_foreign_size = hak_libc_size;
     /* Only who asks for figures pays for a start before the first allocation. */
-    if (getenv("HAKMEM_STATS") != NULL || getenv("HAKMEM_HELP") != NULL ||
-        getenv("HAKMEM_VERBOSE") != NULL) {
-        free(malloc(1));
-        hak_report_prepare_exit();
+    static const char *const names[] = {"HAKMEM_STATS", "HAKMEM_LEAKS", "HAKMEM_HELP",
+                                        "HAKMEM_VERBOSE"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (getenv(names[i]) != NULL) {
+            free(malloc(1));
+            hak_report_prepare_exit();
+            return;
+        }
     }
 }
 

@@ -597,11 +597,17 @@ void hak_pool_gauges(hak_pool_gauges_t *out) {
     hak_unlock(&pool.lock);
 }
 
+hak_superslab_t *hak_pool_next_superslab(const hak_superslab_t *after) {
+    hak_superslab_t *ss = after != NULL ? after->all_next : pool.all;
+    while (ss != NULL && !ss->mapped) {
+        ss = ss->all_next;
+    }
+    return ss;
+}
+
 void hak_pool_each_slab(void (*visit)(hak_slab_t *slab, void *context), void *context) {
-    for (hak_superslab_t *ss = pool.all; ss != NULL; ss = ss->all_next) {
-        if (!ss->mapped) {
-            continue;
-        }
+    hak_superslab_t *ss = NULL;
+    while ((ss = hak_pool_next_superslab(ss)) != NULL) {
         for (unsigned i = 0; i < HAK_SLOTS; i++) {
             hak_slab_t *slab = &ss->slabs[i];
             if (slab->state == HAK_SLOT_ACTIVE && slab->first == i) {

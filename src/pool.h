@@ -48,6 +48,9 @@ void hak_pool_prewarm(size_t count);
 /* Gives back all that is not ACTIVE; true when something was. */
 bool hak_pool_trim(void);
 void hak_pool_gauges(hak_pool_gauges_t *out);
+/* The mapped SuperSlab that comes after the given one, NULL for the first; NULL when there is none. The
+ * caller holds all locks (heap.h); records are never given back, so it may let them go in between. */
+hak_superslab_t *hak_pool_next_superslab(const hak_superslab_t *after);
 /* Calls visit for every ACTIVE slab. The caller holds all locks (heap.h) or is alone. */
 void hak_pool_each_slab(void (*visit)(hak_slab_t *slab, void *context), void *context);
 

@@ -50,13 +50,27 @@ typedef struct {
 void hak_report_each(const hak_figures_t *figures,
                      void (*emit)(void *context, const hak_figure_t *figure), void *context);
 
+/* A class, or a size of large blocks, of which some are live. The last one is the total. */
+#define HAK_LEAK_TOTAL (-2)
+typedef struct {
+    int cls;     /* -1: large; HAK_LEAK_TOTAL */
+    size_t size; /* usable bytes of each block; 0: several sizes */
+    size_t blocks, bytes;
+    size_t so_far_bytes;          /* bytes of this and of all larger ones */
+    size_t all_blocks, all_bytes; /* of all */
+} hak_leak_t;
+/* Those with most bytes first. False without memory for the walk. */
+bool hak_report_each_leak(void (*emit)(void *context, const hak_leak_t *leak), void *context);
+
 void hak_report_text(int fd);
+void hak_report_leaks(int fd);
 void hak_report_json(int fd);
 /* glibc's schema, version 1. */
 void hak_report_xml(FILE *stream);
 /* Keeps stderr for later: many programs close theirs before the library's turn comes. */
 void hak_report_prepare_exit(void);
-/* To HAKMEM_STATS_FILE (%p: process id; .json: as JSON), or to stderr. */
+/* What HAKMEM_STATS and HAKMEM_LEAKS ask for, to HAKMEM_STATS_FILE (%p: process id; .json: as JSON),
+ * or to stderr. */
 void hak_report_at_exit(void);
 
 #endif

@@ -113,6 +113,39 @@ void hak_report_text(int fd) {
     flush(&page);
 }
 
+/* ---- Leaks ----------------------------------------------------------------------------------- */
+
+static void add_leak_name(hak_text_t *out, const hak_leak_t *leak) {
+    if (leak->cls == HAK_LEAK_TOTAL) {
+        hak_text_add(out, "leaks_total  %10s", "");
+    } else if (leak->cls >= 0) {
+        hak_text_add(out, "leak_class_%-2d%10zu", leak->cls, leak->size);
+    } else {
+        hak_text_add(out, "leak_large   %10zu", leak->size);
+    }
+}
+
+static void emit_leak(void *context, const hak_leak_t *leak) {
+    hak_text_t *out = next_line(context);
+    unsigned long share = per_mille(leak->so_far_bytes, leak->all_bytes);
+    add_leak_name(out, leak);
+    hak_text_add(out, " %12zu %15zu  # ", leak->blocks, leak->bytes);
+    add_human_bytes(out, leak->bytes);
+    hak_text_add(out, "%lu.%lu %% so far\n", share / 10, share % 10);
+}
+
+void hak_report_leaks(int fd) {
+    PAGE(page, fd);
+    hak_text_add(&page.text,
+                 "# hakmem %s, still allocated in process %d; a size of 0: several sizes\n"
+                 "# class           size       blocks           bytes\n",
+                 HAK_VERSION, hak_os_process_id());
+    if (!hak_report_each_leak(emit_leak, &page)) {
+        hak_text_add(next_line(&page), "# no memory for the walk\n");
+    }
+    flush(&page);
+}
+
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void emit_member(void *context, const hak_figure_t *figure) {
@@ -137,6 +170,23 @@ static void add_class_members(page_t *page, const hak_figures_t *figures) {
     hak_text_add(next_line(page), "\n  ]");
 }
 
+static void emit_leak_member(void *context, const hak_leak_t *leak) {
+    page_t *page = context;
+    if (leak->cls != HAK_LEAK_TOTAL) {
+        hak_text_add(next_line(page),
+                     "%s\n    {\"class\": %d, \"size\": %zu, \"blocks\": %zu, \"bytes\": %zu}",
+                     page->separator, leak->cls, leak->size, leak->blocks, leak->bytes);
+        page->separator = ",";
+    }
+}
+
+static void add_leaks(page_t *page) {
+    page->separator = "";
+    hak_text_add(next_line(page), ",\n  \"leaks\": [");
+    (void)hak_report_each_leak(emit_leak_member, page);
+    hak_text_add(next_line(page), "\n  ]");
+}
+
 void hak_report_json(int fd) {
     PAGE(page, fd);
     hak_figures_t figures;
@@ -145,11 +195,18 @@ void hak_report_json(int fd) {
                  hak_os_process_id());
     hak_report_each(&figures, emit_member, &page);
     add_class_members(&page, &figures);
+    if (hak_options.leaks) {
+        add_leaks(&page);
+    }
     hak_text_add(next_line(&page), "\n}\n");
     flush(&page);
 }
 
 /* ---- At exit --------------------------------------------------------------------------------- */
+
+static bool is_wanted(void) {
+    return hak_options.stats || hak_options.leaks;
+}
 
 /* The option's path with %p replaced by the process id; false when it does not fit. */
 static bool expand_path(char *out, size_t capacity) {
@@ -167,18 +224,27 @@ static bool expand_path(char *out, size_t capacity) {
 }
 
 void hak_report_prepare_exit(void) {
-    if (hak_options.stats && hak_options.stats_file[0] == '\0') {
+    if (is_wanted() && hak_options.stats_file[0] == '\0') {
         exit_fd = hak_os_keep_open(exit_fd);
+    }
+}
+
+static void write_text(int fd) {
+    if (hak_options.stats) {
+        hak_report_text(fd);
+    }
+    if (hak_options.leaks) {
+        hak_report_leaks(fd);
     }
 }
 
 void hak_report_at_exit(void) {
     char path[sizeof hak_options.stats_file + 32];
-    if (!hak_options.stats || hak_map.slot_count == 0) {
+    if (!is_wanted() || hak_map.slot_count == 0) {
         return;
     }
     if (hak_options.stats_file[0] == '\0') {
-        hak_report_text(exit_fd);
+        write_text(exit_fd);
         return;
     }
     int fd = expand_path(path, sizeof path) ? hak_os_open_for_writing(path) : -1;
@@ -190,7 +256,7 @@ void hak_report_at_exit(void) {
     if (length > 5 && strcmp(path + length - 5, ".json") == 0) {
         hak_report_json(fd);
     } else {
-        hak_report_text(fd);
+        write_text(fd);
     }
     hak_os_close(fd);
 }

@@ -58,6 +58,7 @@ typedef struct hak_superslab {
     uint32_t active;                   /* pool: a bit for each ACTIVE slot */
     uint32_t empty;                    /* pool: a bit for each EMPTY slot */
     uint32_t since_ms;                 /* pool: when it entered the LRU */
+    uint64_t *marks;                   /* all locks: of a walk (walk.c); NULL but meanwhile */
     bool in_lru;                       /* pool */
     bool clean;                        /* pool, in the LRU: none of it may be resident */
     bool mapped;                       /* pool */

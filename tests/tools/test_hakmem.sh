@@ -200,3 +200,18 @@ case_hakmem_installed_finds_its_library() {
     expect_status 2
     expect_in err '^hakmem: libhakmem.so is not to be found'
 }
+
+case_hakmem_leaks_are_printed_at_exit() {
+    run "$hakmem" --leaks "$guest" hold=100 hold=100 hold=99999
+    expect_status 0
+    expect_in err '^leak_large +102400 +1 +102400  # '
+    expect_in err '^leak_class_6 +112 +2 +224  # '
+    expect_in err '^leaks_total +3 +102624  # '
+}
+
+case_hakmem_leaks_go_into_the_stats_file() {
+    run "$hakmem" --leaks --stats-file s.json "$guest" hold=99999
+    python3 -c 'import json; s = json.load(open("s.json")); l = s["leaks"]
+assert l[0] == {"class": -1, "size": 102400, "blocks": 1, "bytes": 102400}, l
+assert sum(x["bytes"] for x in l) == s["live_bytes"], s' || fails "leaks in JSON"
+}
