@@ -16,6 +16,7 @@
 #include "os.h"
 #include "pool.h"
 #include "stats.h"
+#include "tick.h"
 
 bool (*hak_foreign_free)(void *p);
 size_t (*hak_foreign_size)(const void *p);
@@ -23,7 +24,10 @@ size_t (*hak_foreign_size)(const void *p);
 /* ---- Start-up -------------------------------------------------------------------------------- */
 
 static hak_lock_t start_lock;
-static _Atomic bool started; /* atomic: release in start_slow(), acquire in start() */
+static _Atomic bool started; /* atomic: release and acquire in start_slow() */
+/* Started, and nothing is to be done now and then: so ticks cost those nothing who have none. Atomic:
+ * release in start_slow(), acquire in start(). */
+static _Atomic bool settled;
 
 /* glibc takes its list of streams before its malloc's locks, since a thread that holds a stream
  * may allocate. fork handlers run before both, so hakmem takes the list first itself; it is
@@ -99,6 +103,7 @@ static void fork_in_child(void) {
     hak_lock_reset(&hak_map.lock);
     hak_lock_reset(hak_large_own_lock());
     hak_heap_after_fork_in_child(); /* last: it uses the locks above */
+    hak_tick_after_fork_in_child();
 }
 
 /* A fatal report may come from under this thread's heap's lock; other heaps still serve. */
@@ -107,6 +112,10 @@ static void leave_heap(void) {
 }
 
 static HAK_COLD bool start_slow(void) {
+    if (hak_load_acquire(&started)) {
+        hak_tick();
+        return true;
+    }
     hak_lock(&start_lock);
     bool first = !hak_load_relaxed(&started);
     bool ok = true;
@@ -130,12 +139,14 @@ static HAK_COLD bool start_slow(void) {
         if (hak_options.help || hak_options.verbose) {
             hak_options_print(2);
         }
+        hak_tick_start();
+        hak_store_release(&settled, !hak_ticking);
     }
     return ok;
 }
 
 static bool start(void) {
-    return HAK_LIKELY(hak_load_acquire(&started)) || start_slow();
+    return HAK_LIKELY(hak_load_acquire(&settled)) || start_slow();
 }
 
 void hak_lock_everything(void) {
@@ -301,6 +312,7 @@ static HAK_COLD void free_slow(void *p, uint8_t tag) {
     if (p == NULL) {
         return;
     }
+    hak_tick();
     if (hak_tag_is_class(tag)) {
         done = is_live_block(p, hak_tag_class(tag));
         if (done) {

@@ -35,6 +35,9 @@
     atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_seq_cst,              \
                                           memory_order_relaxed)
 
+/* Stores after it are seen after stores before it. */
+#define hak_fence_release() atomic_thread_fence(memory_order_release)
+
 /* Keeps the compiler from moving stores across, for who stops or interrupts this thread. Costs no
  * instruction. */
 #define hak_signal_fence() atomic_signal_fence(memory_order_seq_cst)

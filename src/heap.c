@@ -219,7 +219,8 @@ static void *refill_from_slabs_locked(hak_heap_t *heap, unsigned cls) {
     hak_shelf_t *shelf = &heap->shelves[cls];
     hak_chain_t chain = {NULL, NULL, 0};
     hak_bins_note_miss(heap, cls);
-    fill_locked(heap, cls, shelf->batch, &chain);
+    unsigned most = hak_options.refill != 0 ? hak_options.refill : UINT32_MAX;
+    fill_locked(heap, cls, (unsigned)hak_min(shelf->batch, most), &chain);
     shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, bin->interval);
     bin->head = chain.head;
     hak_bins_note_refill(heap, cls, chain.count);

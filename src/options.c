@@ -80,7 +80,18 @@ static void set_stats_file(const char *path) {
                          sizeof hak_options.stats_file - 1);
         return;
     }
-    memcpy(hak_options.stats_file, path, length + 1);
+    /* The program may leave its working directory before the end. */
+    size_t prefix = 0;
+    if (path[0] != '/' && path[0] != '\0') {
+        prefix = hak_os_working_directory(hak_options.stats_file, sizeof hak_options.stats_file);
+        if (prefix + 1 + length >= sizeof hak_options.stats_file) {
+            prefix = 0;
+        }
+        if (prefix != 0) {
+            hak_options.stats_file[prefix++] = '/';
+        }
+    }
+    memcpy(hak_options.stats_file + prefix, path, length + 1);
 }
 
 static void visit(const char *text) {

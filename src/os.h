@@ -65,6 +65,16 @@ void hak_os_block_signals(void);
 /* Of the calling thread; not 0, below 2^31, and no other living thread's. */
 uint32_t hak_os_thread_id(void);
 int hak_os_open_for_writing(const char *path);
+/* Writes go to the end of it; fresh: what it held is gone. */
+int hak_os_open_for_appending(const char *path, bool fresh);
+/* Of the process, resident; 0 when unknown. */
+size_t hak_os_resident_bytes(void);
+/* Its path, without a final 0; returns its length, or 0 when it is unknown or does not fit. */
+size_t hak_os_working_directory(char *path, size_t capacity);
+/* A new file, of this user alone, in the place of one of that name, as shared memory; NULL when that
+ * cannot be. */
+void *hak_os_share(const char *path, size_t bytes);
+void hak_os_remove(const char *path);
 /* A second descriptor for the same file, which outlives programs that close theirs before the end. */
 int hak_os_keep_open(int fd);
 void hak_os_close(int fd);

@@ -289,6 +289,68 @@ int hak_os_open_for_writing(const char *path) {
     return is_error(fd) ? -1 : (int)fd;
 }
 
+int hak_os_open_for_appending(const char *path, bool fresh) {
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (fresh ? O_TRUNC : 0);
+    long fd = call6(SYS_openat, AT_FDCWD, (long)path, flags, 0644, 0, 0);
+    return is_error(fd) ? -1 : (int)fd;
+}
+
+/* The second number of /proc/self/statm, in pages. */
+size_t hak_os_resident_bytes(void) {
+    char text[64] = {0};
+    long fd = call3(SYS_openat, AT_FDCWD, (long)"/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (is_error(fd)) {
+        return 0;
+    }
+    (void)call3(SYS_read, fd, (long)text, (long)sizeof text - 1);
+    (void)call3(SYS_close, fd, 0, 0);
+    const char *at = text;
+    size_t pages = 0;
+    while (*at != '\0' && *at != ' ') {
+        at++;
+    }
+    for (at += *at == ' '; *at >= '0' && *at <= '9'; at++) {
+        pages = pages * 10 + (size_t)(*at - '0');
+    }
+    return pages * getauxval(AT_PAGESZ);
+}
+
+size_t hak_os_working_directory(char *path, size_t capacity) {
+    long length = call3(SYS_getcwd, (long)path, (long)capacity, 0); /* with the final 0 */
+    return is_error(length) || length <= 2 || path[0] != '/' ? 0 : (size_t)length - 1;
+}
+
+/* All of it is there before it is mapped: a full file system must not become a SIGBUS later on. */
+static void *map_new_file(int fd, size_t bytes) {
+    if (is_error(call6(SYS_fallocate, fd, 0, 0, (long)bytes, 0, 0))) {
+        return NULL;
+    }
+    long p = call6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return is_error(p) ? NULL : (void *)p;
+}
+
+void *hak_os_share(const char *path, size_t bytes) {
+    const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+    long fd = call6(SYS_openat, AT_FDCWD, (long)path, flags, 0600, 0, 0);
+    if (is_error(fd)) { /* left behind by an earlier process of that number, or in the way */
+        hak_os_remove(path);
+        fd = call6(SYS_openat, AT_FDCWD, (long)path, flags, 0600, 0, 0);
+    }
+    if (is_error(fd)) {
+        return NULL;
+    }
+    void *p = map_new_file((int)fd, bytes);
+    hak_os_close((int)fd);
+    if (p == NULL) {
+        hak_os_remove(path);
+    }
+    return p;
+}
+
+void hak_os_remove(const char *path) {
+    (void)call3(SYS_unlinkat, AT_FDCWD, (long)path, 0);
+}
+
 int hak_os_keep_open(int fd) {
     /* High enough to be out of the way of programs that count on the lowest numbers. */
     long copy = call3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 512);

@@ -12,6 +12,7 @@
 #include "hakmem.h"
 #include "os.h"
 #include "report.h"
+#include "tick.h"
 #include "walk.h"
 
 HAK_EXPORT void *malloc(size_t size) {
@@ -235,7 +236,8 @@ __attribute__((constructor)) static void at_load(void) {
     hak_foreign_size = hak_libc_size;
     /* Only who asks for figures pays for a start before the first allocation. */
     static const char *const names[] = {"HAKMEM_STATS", "HAKMEM_LEAKS", "HAKMEM_HELP",
-                                        "HAKMEM_VERBOSE"};
+                                        "HAKMEM_VERBOSE", "HAKMEM_LIVE",
+                                        "HAKMEM_STATS_INTERVAL_MS"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (getenv(names[i]) != NULL) {
             free(malloc(1));
@@ -246,5 +248,6 @@ __attribute__((constructor)) static void at_load(void) {
 }
 
 __attribute__((destructor)) static void at_exit(void) {
+    hak_tick_at_exit();
     hak_report_at_exit();
 }

@@ -67,6 +67,9 @@ void hak_report_leaks(int fd);
 void hak_report_json(int fd);
 /* glibc's schema, version 1. */
 void hak_report_xml(FILE *stream);
+/* HAKMEM_STATS_FILE, %p replaced by the process id, with the suffix; false when it does not fit. */
+#define HAK_REPORT_PATH_BYTES 320
+bool hak_report_path(char out[HAK_REPORT_PATH_BYTES], const char *suffix);
 /* Keeps stderr for later: many programs close theirs before the library's turn comes. */
 void hak_report_prepare_exit(void);
 /* What HAKMEM_STATS and HAKMEM_LEAKS ask for, to HAKMEM_STATS_FILE (%p: process id; .json: as JSON),

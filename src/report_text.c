@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-#include "address_map.h"
+#include "alloc.h"
 #include "options.h"
 #include "os.h"
-#include "size_class.h"
+#include "pool.h"
 
 static int exit_fd = 2; /* const after the library's constructor */
 
@@ -170,6 +170,81 @@ static void add_class_members(page_t *page, const hak_figures_t *figures) {
     hak_text_add(next_line(page), "\n  ]");
 }
 
+/* ---- The slots of every SuperSlab ---- */
+
+/* Copied while all locks are held, written when none is. */
+typedef struct {
+    const char *base;
+    uint32_t empty, purged;
+    bool in_lru, huge;
+    struct {
+        uint8_t first, slots, cls;
+        uint16_t carved, free;
+    } slabs[HAK_SLOTS];
+    unsigned slab_count;
+} slots_t;
+
+#define SLOTS_BATCH 8
+
+static void copy_slots(slots_t *out, const hak_superslab_t *ss) {
+    *out = (slots_t){.base = ss->base, .empty = ss->empty, .in_lru = ss->in_lru, .huge = ss->huge};
+    for (unsigned i = 0; i < HAK_SLOTS; i++) {
+        const hak_slab_t *slab = &ss->slabs[i];
+        if (slab->state == HAK_SLOT_ACTIVE && slab->first == i) {
+            unsigned at = out->slab_count++;
+            out->slabs[at].first = (uint8_t)i;
+            out->slabs[at].slots = slab->slots;
+            out->slabs[at].cls = slab->cls;
+            out->slabs[at].carved = hak_load_relaxed(&slab->carved);
+            out->slabs[at].free = slab->free_count;
+        }
+        out->purged |= (uint32_t)(slab->state == HAK_SLOT_UNUSED && slab->purged) << i;
+    }
+}
+
+/* Up to so many of those behind *at, which moves on to the last of them. */
+static size_t copy_batch(slots_t *out, const hak_superslab_t **at) {
+    size_t count = 0;
+    hak_lock_everything();
+    const hak_superslab_t *ss = *at;
+    while (count < SLOTS_BATCH && (ss = hak_pool_next_superslab(ss)) != NULL) {
+        copy_slots(&out[count++], ss);
+        *at = ss;
+    }
+    hak_unlock_everything();
+    return count;
+}
+
+static void add_slots(page_t *page, const slots_t *slots) {
+    hak_text_add(next_line(page),
+                 "%s\n    {\"address\": \"%p\", \"lru\": %d, \"huge\": %d, \"empty\": %u, "
+                 "\"purged\": %u, \"slabs\": [",
+                 page->separator, (const void *)slots->base, slots->in_lru, slots->huge,
+                 slots->empty, slots->purged);
+    for (unsigned i = 0; i < slots->slab_count; i++) {
+        hak_text_add(next_line(page), "%s[%u, %u, %u, %u, %u]", i == 0 ? "" : ", ",
+                     slots->slabs[i].first, slots->slabs[i].slots, slots->slabs[i].cls,
+                     slots->slabs[i].carved, slots->slabs[i].free);
+    }
+    hak_text_add(next_line(page), "]}");
+    page->separator = ",";
+}
+
+/* slabs: first slot, slots, class, blocks carved, blocks free at home. */
+static void add_superslabs(page_t *page) {
+    slots_t batch[SLOTS_BATCH];
+    const hak_superslab_t *at = NULL;
+    size_t count;
+    page->separator = "";
+    hak_text_add(next_line(page), ",\n  \"superslabs\": [");
+    while ((count = copy_batch(batch, &at)) != 0) {
+        for (size_t i = 0; i < count; i++) {
+            add_slots(page, &batch[i]);
+        }
+    }
+    hak_text_add(next_line(page), "\n  ]");
+}
+
 static void emit_leak_member(void *context, const hak_leak_t *leak) {
     page_t *page = context;
     if (leak->cls != HAK_LEAK_TOTAL) {
@@ -191,10 +266,12 @@ void hak_report_json(int fd) {
     PAGE(page, fd);
     hak_figures_t figures;
     hak_report_gather(&figures);
-    hak_text_add(&page.text, "{\n  \"version\": \"%s\",\n  \"process\": %d,\n", HAK_VERSION,
-                 hak_os_process_id());
+    hak_text_add(&page.text,
+                 "{\n  \"version\": \"%s\",\n  \"process\": %d,\n  \"rss_bytes\": %zu,\n",
+                 HAK_VERSION, hak_os_process_id(), hak_os_resident_bytes());
     hak_report_each(&figures, emit_member, &page);
     add_class_members(&page, &figures);
+    add_superslabs(&page);
     if (hak_options.leaks) {
         add_leaks(&page);
     }
@@ -208,9 +285,8 @@ static bool is_wanted(void) {
     return hak_options.stats || hak_options.leaks;
 }
 
-/* The option's path with %p replaced by the process id; false when it does not fit. */
-static bool expand_path(char *out, size_t capacity) {
-    hak_text_t text = {out, 0, capacity - 1};
+bool hak_report_path(char out[HAK_REPORT_PATH_BYTES], const char *suffix) {
+    hak_text_t text = {out, 0, HAK_REPORT_PATH_BYTES - 1};
     for (const char *s = hak_options.stats_file; *s != '\0'; s++) {
         if (s[0] == '%' && s[1] == 'p') {
             hak_text_add(&text, "%d", hak_os_process_id());
@@ -219,6 +295,7 @@ static bool expand_path(char *out, size_t capacity) {
             hak_text_add(&text, "%c", *s);
         }
     }
+    hak_text_add(&text, "%s", suffix);
     out[text.used] = '\0';
     return text.used < text.capacity;
 }
@@ -239,7 +316,7 @@ static void write_text(int fd) {
 }
 
 void hak_report_at_exit(void) {
-    char path[sizeof hak_options.stats_file + 32];
+    char path[HAK_REPORT_PATH_BYTES];
     if (!is_wanted() || hak_map.slot_count == 0) {
         return;
     }
@@ -247,7 +324,7 @@ void hak_report_at_exit(void) {
         write_text(exit_fd);
         return;
     }
-    int fd = expand_path(path, sizeof path) ? hak_os_open_for_writing(path) : -1;
+    int fd = hak_report_path(path, "") ? hak_os_open_for_writing(path) : -1;
     if (fd < 0) {
         hak_message_warn("HAKMEM_STATS_FILE=%s cannot be written", hak_options.stats_file);
         return;

@@ -19,7 +19,7 @@ wanted=" $* "
 here=$(dirname "$(realpath "$0")")
 scripts=$(realpath "$here/../../scripts")
 # shellcheck disable=SC2034 # for the cases
-hakmem=$scripts/hakmem
+hakmem=$scripts/hakmem guest=$progdir/guest
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 ulimit -c 0

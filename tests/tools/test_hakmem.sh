@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # sourced by run.sh
 # The runner: scripts/hakmem.
 
-guest=$progdir/guest
+
 
 case_hakmem_preloads_the_library() {
     run "$hakmem" "$guest" env=LD_PRELOAD

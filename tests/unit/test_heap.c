@@ -327,6 +327,21 @@ UNIT_CHILD(heap_release_of_slabs_gives_back_what_the_large_tier_keeps) {
     hak_large_gauges(&gauges);
     CHECK(gauges.retained_bytes == 0);
     hak_free(stay);
+UNIT_CHILD(heap_refill_brings_no_more_than_the_option_says) {
+    void *blocks[100];
+    hak_options.refill = 3;
+    for (size_t i = 0; i < 100; i++) {
+        blocks[i] = hak_malloc(64);
+        CHECK(own_blocks() <= 2);
+    }
+    CHECK(hak_counters.refills == 34);
+    hak_options.refill = 1;
+    blocks[0] = hak_malloc(2000);
+    CHECK(chain_length(own_bin(2000)->head) == 0);
+    hak_options.refill = 0;
+    uint64_t refills = hak_counters.refills;
+    allocate(blocks, 100, 64);
+    CHECK(hak_counters.refills < refills + 10);
 }
 
 int main(void) {
@@ -353,6 +368,7 @@ int main(void) {
         cmocka_unit_test(heap_few_blocks_that_come_and_go_are_no_end_of_a_burst),
         cmocka_unit_test(heap_free_of_a_large_block_gives_back_what_slabs_keep),
         cmocka_unit_test(heap_release_of_slabs_gives_back_what_the_large_tier_keeps),
+        cmocka_unit_test(heap_refill_brings_no_more_than_the_option_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
