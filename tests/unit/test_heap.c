@@ -327,6 +327,8 @@ UNIT_CHILD(heap_release_of_slabs_gives_back_what_the_large_tier_keeps) {
     hak_large_gauges(&gauges);
     CHECK(gauges.retained_bytes == 0);
     hak_free(stay);
+}
+
 UNIT_CHILD(heap_refill_brings_no_more_than_the_option_says) {
     void *blocks[100];
     hak_options.refill = 3;
