@@ -7,6 +7,7 @@
 #include "address_map.h"
 #include "os.h"
 #include "retain.h"
+#include "run_age.h"
 #include "run_tree.h"
 #include "stats.h"
 
@@ -16,7 +17,6 @@
  * with its neighbours again, and the number of mappings is limited. */
 #define MOVE_MIN_BYTES ((size_t)4 << 20)
 #define DECAY_STEPS 4
-#define AGE_STEPS 32
 
 typedef struct {
     hak_run_t *entries[1]; /* as many as a unit has pages */
@@ -25,7 +25,7 @@ typedef struct {
 static struct {
     hak_lock_t lock;
     hak_run_t *tree;             /* all free runs */
-    hak_run_t *newest, *oldest;  /* free runs that may be dirty */
+    hak_run_age_t aged;          /* free runs that may be dirty */
     hak_run_t *spare_runs;
     unit_t *spare_units;
     hak_share_t share;
@@ -123,54 +123,12 @@ static hak_run_t *run_ending_at(uintptr_t address) {
 
 /* ---- Free runs ----------------------------------------------------------------------------- */
 
-static bool is_before(uint32_t a_ms, uint32_t b_ms) {
-    return (int32_t)(a_ms - b_ms) < 0;
-}
-
-/* Before the run `at` in age; NULL makes it the newest. */
-static void age_insert_before(hak_run_t *run, hak_run_t *at) {
-    run->newer = at;
-    run->older = at != NULL ? at->older : large.newest;
-    *(run->older != NULL ? &run->older->newer : &large.oldest) = run;
-    *(at != NULL ? &at->older : &large.newest) = run;
-}
-
-/* By since_ms: nearly always that is the newest. A part of an older run is looked for from the old
- * end, not for ever: where it stands too far there it is given back a little early. */
-static void age_insert(hak_run_t *run) {
-    hak_run_t *at = NULL;
-    if (large.newest != NULL && is_before(run->since_ms, large.newest->since_ms)) {
-        at = large.oldest;
-        for (int steps = 0; steps < AGE_STEPS && at != NULL; steps++) {
-            if (is_before(run->since_ms, at->since_ms)) {
-                break;
-            }
-            at = at->newer;
-        }
-    }
-    age_insert_before(run, at);
-}
-
-static void age_remove(hak_run_t *run) {
-    if (run->newer != NULL) {
-        run->newer->older = run->older;
-    } else {
-        large.newest = run->older;
-    }
-    if (run->older != NULL) {
-        run->older->newer = run->newer;
-    } else {
-        large.oldest = run->newer;
-    }
-    run->older = run->newer = NULL;
-}
-
 /* In the hands of a function that holds the lock, a run counts as live: no neighbour absorbs it. */
 static void unlist_free(hak_run_t *run) {
     run->live = true;
     hak_run_tree_remove(&large.tree, run);
     if (run->dirty_pages != 0) {
-        age_remove(run);
+        hak_run_age_remove(&large.aged, run);
     }
     hak_retain_sub_kept(&large.share, run->dirty_pages << large.page_shift);
     large.free_pages -= run->pages;
@@ -180,7 +138,7 @@ static void list_free(hak_run_t *run) {
     run->live = false;
     hak_run_tree_insert(&large.tree, run);
     if (run->dirty_pages != 0) {
-        age_insert(run);
+        hak_run_age_insert(&large.aged, run);
     }
     hak_retain_add_kept(&large.share, run->dirty_pages << large.page_shift);
     large.free_pages += run->pages;
@@ -341,15 +299,15 @@ static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
 
 static void keep_within_bounds(uint32_t now_ms) {
     size_t excess;
-    while (large.oldest != NULL &&
+    while (large.aged.oldest != NULL &&
            (excess = hak_retain_own_excess(&hak_retain, &large.share, now_ms)) != 0) {
-        give_back(large.oldest, excess, now_ms);
+        give_back(large.aged.oldest, excess, now_ms);
     }
-    for (int step = 0; step < DECAY_STEPS && large.oldest != NULL; step++) {
-        if (!hak_retain_is_older(large.oldest->since_ms, now_ms)) {
+    for (int step = 0; step < DECAY_STEPS && large.aged.oldest != NULL; step++) {
+        if (!hak_retain_is_older(large.aged.oldest->since_ms, now_ms)) {
             break;
         }
-        give_back(large.oldest, SIZE_MAX, now_ms);
+        give_back(large.aged.oldest, SIZE_MAX, now_ms);
     }
 }
 
@@ -653,7 +611,7 @@ void hak_large_shed(size_t bytes) {
     uint32_t now_ms = hak_os.now_ms();
     size_t keep = large.share.retained_bytes - hak_min(bytes, large.share.retained_bytes);
     while (large.share.retained_bytes > keep) {
-        give_back(large.oldest, large.share.retained_bytes - keep, now_ms);
+        give_back(large.aged.oldest, large.share.retained_bytes - keep, now_ms);
     }
     hak_unlock(&large.lock);
 }
@@ -667,10 +625,10 @@ void hak_large_keep_bound(void) {
 
 bool hak_large_trim(void) {
     hak_lock(&large.lock);
-    bool gave = large.oldest != NULL;
+    bool gave = large.aged.oldest != NULL;
     uint32_t now_ms = hak_os.now_ms();
-    while (large.oldest != NULL) {
-        give_back(large.oldest, SIZE_MAX, now_ms);
+    while (large.aged.oldest != NULL) {
+        give_back(large.aged.oldest, SIZE_MAX, now_ms);
     }
     hak_unlock(&large.lock);
     return gave;
@@ -706,7 +664,7 @@ bool hak_large_is_valid(void) {
     size_t dirty = 0;
     bool valid = hak_run_tree_is_valid(large.tree, &pages, &dirty) && pages == large.free_pages &&
                  dirty << large.page_shift == large.share.retained_bytes;
-    for (hak_run_t *run = large.oldest; run != NULL && valid; run = run->newer) {
+    for (hak_run_t *run = large.aged.oldest; run != NULL && valid; run = run->newer) {
         hak_run_t *left = run_ending_at(run->start);
         hak_run_t *right = run_starting_at(run_end(run));
         valid = run->dirty_pages != 0 && !run->live && run_starting_at(run->start) == run &&
