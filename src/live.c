@@ -82,7 +82,7 @@ void hak_live_publish(const hak_figures_t *figures, uint32_t now_ms) {
                  live.process, now_ms);
     hak_report_each(figures, emit_line, &out);
     add_classes(&out, figures);
-    hak_text_add(&out, "end\n");
+    hak_text_add(&out, "end %u\n", now_ms);
     hak_store_release(&live.page->number, digits_of(live.number)); /* nor after the even one */
 }
 

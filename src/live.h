@@ -1,7 +1,8 @@
 /* live.h: statistics of a running process, in a small shared file that hakmem-top reads.
  *
  * Owns:      /dev/shm/hakmem.PID, of this user alone: made at the first publication, taken away at
- *            exit. Its text is a line with a number, then "name value" a line, then "end".
+ *            exit. Its text is a line with a number, then "name value" a line, then "end" and
+ *            the value of published_ms once more.
  * Knows not: when it is due (tick.c).
  * Threads:   one at a time: the caller holds tick.lock.
  *

@@ -1,10 +1,12 @@
 // A program for the tools to run. Its arguments are what it does, one after the other:
 //   exit=N  raise=N  env=NAME  args  hold=BYTES (a block that is never freed)  touch=FILE  wait=FILE
-//   churn=ROUNDS (allocates and frees on slow paths)
+//   churn=ROUNDS (allocates and frees on slow paths)  fork=FILE (a child, whose process id goes into
+//   FILE, does the rest; the parent waits for it)
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { BLOCKS = 2000 };
@@ -45,6 +47,20 @@ static void touch(const char *path) {
     }
 }
 
+static void fork_child(const char *path) {
+    pid_t child = fork();
+    if (child == 0) {
+        return;
+    }
+    FILE *file = fopen(path, "w");
+    if (child < 0 || file == NULL || fprintf(file, "%d\n", child) < 0 || fclose(file) != 0) {
+        _exit(9);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    exit(WIFEXITED(status) ? WEXITSTATUS(status) : 9);
+}
+
 static void act(const char *name, const char *value) {
     if (strcmp(name, "exit") == 0) {
         exit(atoi(value));
@@ -57,6 +73,8 @@ static void act(const char *name, const char *value) {
         hold(strtoul(value, NULL, 10));
     } else if (strcmp(name, "churn") == 0) {
         churn(atoi(value));
+    } else if (strcmp(name, "fork") == 0) {
+        fork_child(value);
     } else if (strcmp(name, "touch") == 0) {
         touch(value);
     } else if (strcmp(name, "wait") == 0) {
