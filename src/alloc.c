@@ -10,6 +10,7 @@
 #include <sys/single_threaded.h>
 
 #include "alloc_fast.h"
+#include "flight.h"
 #include "large.h"
 #include "message.h"
 #include "options.h"
@@ -108,6 +109,7 @@ static void fork_in_child(void) {
 
 /* A fatal report may come from under this thread's heap's lock; other heaps still serve. */
 static void leave_heap(void) {
+    hak_flight_heap = hak_tls_heap;
     hak_tls_heap = &hak_heap_late;
 }
 
@@ -124,6 +126,7 @@ static HAK_COLD bool start_slow(void) {
         ok = hak_heap_system_init();
         if (ok) {
             hak_message_on_fatal = leave_heap;
+            hak_message_on_details = hak_flight_report;
             hak_store_release(&started, true);
         }
     }

@@ -119,6 +119,7 @@ static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
             hak_bins_unlist_slab_locked(heap, slab);
         }
         hak_bins_count_slab_locked(heap, slab->cls, -1);
+        hak_heap_note_locked(heap, HAK_EVENT_RELEASED, slab->cls, hak_slab_base(slab), 0);
         hak_pool_release(slab);
         hak_large_keep_bound();
     } else if (!slab->listed) {
@@ -170,6 +171,8 @@ bool hak_bins_drain_ready_locked(hak_heap_t *heap) {
             unsigned home = hak_slab_drain_remote(slab);
             if (home != 0) {
                 any = true;
+                hak_heap_note_locked(heap, HAK_EVENT_RECEIVED, slab->cls, hak_slab_base(slab),
+                                     home);
                 add_out(heap, slab->cls, -home);
                 settle_slab_locked(heap, slab);
             }
@@ -207,7 +210,7 @@ void hak_bins_help(hak_heap_t *heap) {
 
 /* A pointer to where a block would be that was never handed out passes the hit path's checks. */
 static HAK_COLD void bin_is_broken(const void *block) {
-    hak_message_fatal("invalid free of %p: not allocated by hakmem", block);
+    hak_message_fatal_about(block, "invalid free of %p: not allocated by hakmem", block);
 }
 
 void hak_bins_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count) {
@@ -234,8 +237,9 @@ typedef struct {
 } group_t;
 
 static HAK_COLD void came_home_twice(const hak_slab_t *slab, const void *block) {
-    hak_message_fatal("double free: a block came home twice, near %p (class %u, %zu bytes)", block,
-                      slab->cls, hak_class_stride(slab->cls));
+    hak_message_fatal_about(block,
+                            "double free: a block came home twice, near %p (class %u, %zu bytes)",
+                            block, slab->cls, hak_class_stride(slab->cls));
 }
 
 /* The part of a chain from head on that lies in one slab, each block seen to be one and free. Its
@@ -344,6 +348,7 @@ static unsigned send_home_locked(hak_heap_t *heap, unsigned cls, void *block) {
 }
 
 static void drain_chain_locked(hak_heap_t *heap, unsigned cls, void *chain) {
+    hak_heap_note_locked(heap, HAK_EVENT_DRAINED, cls, chain, 0);
     unsigned count = send_home_locked(heap, cls, chain);
     HAK_COUNT(drains);
     HAK_COUNT_N(drained_blocks, count);

@@ -86,6 +86,25 @@ typedef enum {
     HAK_SOURCES
 } hak_source_t;
 
+/* What happened to a heap under its lock, for who reads a fatal report (flight.h). */
+#define HAK_EVENTS 64U
+typedef enum {
+    HAK_EVENT_REFILL,   /* count blocks, the first at where */
+    HAK_EVENT_ACQUIRED, /* the slab at where; */
+    HAK_EVENT_ADOPTED,  /* likewise */
+    HAK_EVENT_DRAINED,  /* a chain that starts at where goes home */
+    HAK_EVENT_RECEIVED, /* count blocks from the remote queue of the slab at where */
+    HAK_EVENT_RELEASED, /* the slab at where */
+} hak_event_kind_t;
+
+typedef struct {
+    uintptr_t where;
+    uint32_t count;
+    uint8_t kind, cls;
+} hak_event_t;
+
+_Static_assert(sizeof(hak_event_t) == 16, "a ring of events is 1 KiB");
+
 typedef enum { HAK_HEAP_OWNED, HAK_HEAP_ORPHAN } hak_heap_state_t;
 
 typedef struct hak_heap {
@@ -103,7 +122,15 @@ typedef struct hak_heap {
     struct hak_heap *all_next;                  /* const after birth */
     struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */
     hak_shelf_t shelves[HAK_CLASSES];
+    uint32_t event_count;           /* heap.lock: so far */
+    hak_event_t events[HAK_EVENTS]; /* heap.lock: the last of them, by their numbers */
 } hak_heap_t;
+
+HAK_INLINE void hak_heap_note_locked(hak_heap_t *heap, hak_event_kind_t kind, unsigned cls,
+                                     const void *where, unsigned count) {
+    hak_event_t *event = &heap->events[heap->event_count++ % HAK_EVENTS];
+    *event = (hak_event_t){(uintptr_t)where, count, (uint8_t)kind, (uint8_t)cls};
+}
 
 HAK_INLINE hak_bin_t *hak_heap_bin(hak_heap_t *heap, unsigned cls) {
     return &heap->bins[HAK_TAG_CLASS + cls];

@@ -152,6 +152,8 @@ static hak_slab_t *obtain_slab_locked(hak_heap_t *heap, unsigned cls, hak_source
         }
         hak_store_relaxed(&slab->owner, heap);
     }
+    hak_heap_note_locked(heap, *source == HAK_FROM_POOL ? HAK_EVENT_ACQUIRED : HAK_EVENT_ADOPTED,
+                         cls, hak_slab_base(slab), 0);
     hak_bins_list_slab_locked(heap, slab);
     hak_bins_count_slab_locked(heap, cls, 1);
     return slab;
@@ -224,6 +226,7 @@ static void *refill_from_slabs_locked(hak_heap_t *heap, unsigned cls) {
     shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, bin->interval);
     bin->head = chain.head;
     hak_bins_note_refill(heap, cls, chain.count);
+    hak_heap_note_locked(heap, HAK_EVENT_REFILL, cls, chain.head, chain.count);
     HAK_COUNT(refills);
     return take_first(bin);
 }

@@ -151,16 +151,32 @@ void hak_message_warn(const char *format, ...) {
 }
 
 void (*hak_message_on_fatal)(void);
+void (*hak_message_on_details)(const void *about);
 
-void hak_message_fatal(const char *format, ...) {
-    va_list args;
+static void write_fatal(const char *format, va_list args) {
     hak_os_block_signals(); /* a handler must not run on what is broken; abort() lets SIGABRT in */
     if (hak_message_on_fatal != NULL) {
         hak_message_on_fatal();
     }
-    va_start(args, format);
     write_line("hakmem: ", format, args);
+}
+
+void hak_message_fatal(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    write_fatal(format, args);
     va_end(args);
+    abort();
+}
+
+void hak_message_fatal_about(const void *about, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    write_fatal(format, args);
+    va_end(args);
+    if (hak_message_on_details != NULL) {
+        hak_message_on_details(about);
+    }
     abort();
 }
 

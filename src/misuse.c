@@ -15,9 +15,9 @@ static bool is_free_call(const char *verb) {
 
 static HAK_NORETURN void report_freed(const void *p, const char *verb, const char *what) {
     if (is_free_call(verb)) {
-        hak_message_fatal("double free of %p (%s)", p, what);
+        hak_message_fatal_about(p, "double free of %p (%s)", p, what);
     }
-    hak_message_fatal("use after free: %s of %p (%s)", verb, p, what);
+    hak_message_fatal_about(p, "use after free: %s of %p (%s)", verb, p, what);
 }
 
 static HAK_NORETURN void report_in_slab(const void *p, const char *verb, unsigned cls) {
@@ -27,10 +27,10 @@ static HAK_NORETURN void report_in_slab(const void *p, const char *verb, unsigne
     unsigned index = hak_class_index(cls, (size_t)((const char *)p - base));
     char *start = base + index * stride;
     if (index >= hak_load_relaxed(&slab->carved)) {
-        hak_message_fatal("invalid %s of %p: not allocated by hakmem", verb, p);
+        hak_message_fatal_about(p, "invalid %s of %p: not allocated by hakmem", verb, p);
     }
     if (start != p) {
-        hak_message_fatal("invalid %s of %p: inside a block (class %u, %zu bytes, block at %p)",
+        hak_message_fatal_about(p, "invalid %s of %p: inside a block (class %u, %zu bytes, block at %p)",
                           verb, p, cls, stride, (void *)start);
     }
     char what[64];
@@ -43,7 +43,7 @@ static HAK_NORETURN void report_in_slab(const void *p, const char *verb, unsigne
 static HAK_NORETURN void report_in_large(const void *p, const char *verb) {
     hak_large_place_t place = hak_large_place(p);
     if (place.kind == HAK_LARGE_INTERIOR) {
-        hak_message_fatal("invalid %s of %p: inside a large block (block at %p, %zu bytes)", verb,
+        hak_message_fatal_about(p, "invalid %s of %p: inside a large block (block at %p, %zu bytes)", verb,
                           p, place.start, place.bytes);
     }
     char what[64];
@@ -56,7 +56,7 @@ static HAK_NORETURN void report_in_large(const void *p, const char *verb) {
 void hak_report_misuse(const void *p, const char *verb) {
     uint8_t tag = hak_map_tag(p);
     if (tag != HAK_TAG_NONE && (uintptr_t)p % HAK_ALIGNMENT != 0) {
-        hak_message_fatal("invalid %s of %p: misaligned pointer", verb, p);
+        hak_message_fatal_about(p, "invalid %s of %p: misaligned pointer", verb, p);
     }
     if (hak_tag_is_class(tag)) {
         report_in_slab(p, verb, hak_tag_class(tag));
@@ -68,6 +68,6 @@ void hak_report_misuse(const void *p, const char *verb) {
     case HAK_TAG_RETURNED:
         report_freed(p, verb, "memory already returned");
     default:
-        hak_message_fatal("invalid %s of %p: not allocated by hakmem", verb, p);
+        hak_message_fatal_about(p, "invalid %s of %p: not allocated by hakmem", verb, p);
     }
 }

@@ -621,6 +621,10 @@ void hak_pool_lock(void) {
     hak_lock(&pool.lock);
 }
 
+bool hak_pool_try_lock(void) {
+    return hak_lock_try(&pool.lock);
+}
+
 void hak_pool_unlock(void) {
     hak_unlock(&pool.lock);
 }

@@ -55,6 +55,7 @@ hak_superslab_t *hak_pool_next_superslab(const hak_superslab_t *after);
 void hak_pool_each_slab(void (*visit)(hak_slab_t *slab, void *context), void *context);
 
 void hak_pool_lock(void);
+bool hak_pool_try_lock(void);
 void hak_pool_unlock(void);
 /* For what a fork does with it. */
 hak_lock_t *hak_pool_own_lock(void);

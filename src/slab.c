@@ -17,9 +17,9 @@ void *hak_block_report_changed(const void *block) {
         hak_message_fatal("free list is corrupt: it leads to %p, which is no block", block);
     }
     unsigned cls = hak_tag_class(tag);
-    hak_message_fatal("free list is corrupt: %p was written to after it was freed (class %u, "
-                      "%zu bytes)",
-                      block, cls, hak_class_stride(cls));
+    hak_message_fatal_about(block, "free list is corrupt: %p was written to after it was freed "
+                                   "(class %u, %zu bytes)",
+                            block, cls, hak_class_stride(cls));
 }
 
 void *hak_block_report_unstamped(void *block) {
@@ -147,9 +147,9 @@ void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
     slab->free = head;
     unsigned total = slab->free_count + count;
     if (HAK_UNLIKELY(total > hak_load_relaxed(&slab->carved))) {
-        hak_message_fatal("double free: more blocks came home than went out, near %p (class %u, "
-                          "%zu bytes)",
-                          head, slab->cls, hak_class_stride(slab->cls));
+        hak_message_fatal_about(head, "double free: more blocks came home than went out, near %p "
+                                      "(class %u, %zu bytes)",
+                                head, slab->cls, hak_class_stride(slab->cls));
     }
     slab->free_count = (uint16_t)total;
 }

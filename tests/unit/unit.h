@@ -112,10 +112,21 @@ static inline int unit_child(void (*f)(void *), void *argument, char *text, size
     return status;
 }
 
-/* f must end by SIGABRT after exactly this on stderr. */
+/* Its length, with the newline. */
+static inline size_t hak_unit_first_line(const char *text) {
+    const char *end = strchr(text, '\n');
+    return end != NULL ? (size_t)(end - text) + 1 : strlen(text);
+}
+
+/* f must end by SIGABRT after exactly this line on stderr, behind which only details may stand. */
 static inline void unit_assert_aborts(void (*f)(void *), void *argument, const char *line) {
-    char text[1024];
+    char text[16384];
     int status = unit_child(f, argument, text, sizeof text);
+    char *details = text + hak_unit_first_line(text);
+    for (char *at = details; *at != '\0'; at += hak_unit_first_line(at)) {
+        assert_memory_equal(at, "hakmem:   ", 10);
+    }
+    *details = '\0';
     assert_string_equal(text, line);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
