@@ -1,8 +1,8 @@
 // How a child process ended that is allowed to be stopped by the allocator, but not to go wrong.
 //
 // outcome_of() runs body() in a child and sorts its end: OUTCOME_WELL (status 0, nothing on stderr),
-// OUTCOME_STOPPED (SIGABRT after exactly one line that starts with "hakmem: "), or OUTCOME_WRONG:
-// a hang, another signal, another status, another text. The tally counts stops by their text.
+// OUTCOME_STOPPED (SIGABRT after one line that starts with "hakmem: ", and its details, which start with
+// "hakmem:   "), or OUTCOME_WRONG: a hang, another signal, another status, another text. The tally counts stops by their text.
 #ifndef OUTCOME_H
 #define OUTCOME_H
 
@@ -12,7 +12,7 @@
 
 #include "stress_util.h"
 
-enum { OUTCOME_LINES = 16, OUTCOME_TEXT = 400, OUTCOME_SECONDS = 20 };
+enum { OUTCOME_LINES = 16, OUTCOME_TEXT = 400, OUTCOME_STDERR = 16384, OUTCOME_SECONDS = 20 };
 
 typedef enum { OUTCOME_WELL, OUTCOME_STOPPED, OUTCOME_WRONG } outcome_kind_t;
 
@@ -26,7 +26,7 @@ typedef struct {
     outcome_kind_t kind;
     int status;
     bool hung;
-    char text[OUTCOME_TEXT]; // what it wrote to stderr
+    char text[OUTCOME_STDERR]; // what it wrote to stderr
 } outcome_t;
 
 static inline void outcome_read(int fd, outcome_t *outcome) {
@@ -47,7 +47,7 @@ static inline void outcome_read(int fd, outcome_t *outcome) {
         if (n <= 0) {
             break;
         }
-        size_t room = OUTCOME_TEXT - 1 - used;
+        size_t room = OUTCOME_STDERR - 1 - used;
         size_t taken = (size_t)n < room ? (size_t)n : room;
         memcpy(outcome->text + used, scrap, taken);
         used += taken;
@@ -55,14 +55,24 @@ static inline void outcome_read(int fd, outcome_t *outcome) {
     outcome->text[used] = '\0';
 }
 
+// One line, and behind it details only, all of them whole.
+static inline bool outcome_is_report(const char *text) {
+    const char *newline = strchr(text, '\n');
+    while (newline != NULL && newline[1] != '\0') {
+        if (strncmp(newline + 1, "hakmem:   ", 10) != 0) {
+            return false;
+        }
+        newline = strchr(newline + 1, '\n');
+    }
+    return newline != NULL && strncmp(text, "hakmem: ", 8) == 0;
+}
+
 static inline outcome_kind_t outcome_kind(const outcome_t *outcome) {
-    const char *newline = strchr(outcome->text, '\n');
-    bool one_line = newline != NULL && newline[1] == '\0';
     if (!outcome->hung && outcome->status == 0 && outcome->text[0] == '\0') {
         return OUTCOME_WELL;
     }
     if (!outcome->hung && WIFSIGNALED(outcome->status) && WTERMSIG(outcome->status) == SIGABRT &&
-        one_line && strncmp(outcome->text, "hakmem: ", 8) == 0) {
+        outcome_is_report(outcome->text)) {
         return OUTCOME_STOPPED;
     }
     return OUTCOME_WRONG;
