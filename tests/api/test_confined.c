@@ -203,8 +203,10 @@ static void without_new_advices(void) {
     size_t start = rollup_kib("Rss:");
     grow_and_shrink();
     check_calloc_is_zero();
-    if (runs_under_hakmem()) { // it gives back by an older one
-        CHECK(rollup_kib("Rss:") <= start + 8 * MIB / KIB);
+    if (runs_under_hakmem()) {
+        // It gives back 20 MiB by an older one, but for the bound: 4 MiB, and as the rounds are pulses,
+        // 4 MiB and a SuperSlab more; and what lies in bins.
+        CHECK(rollup_kib("Rss:") <= start + 12 * MIB / KIB);
     }
 }
 
