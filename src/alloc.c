@@ -41,6 +41,7 @@ static void each_lock(void (*visit)(hak_lock_t *lock, void *context), void *cont
     visit(&start_lock, context);
     visit(&hak_map.lock, context);
     visit(hak_large_own_lock(), context);
+    visit(hak_tick_own_lock(), context);
     hak_heap_each_lock(visit, context);
 }
 
@@ -55,7 +56,7 @@ static void inherit(hak_lock_t *lock, void *parent) {
 /* A fork in a signal handler that interrupted a slow path. In a process of one thread it is harmless:
  * parent and child both come back to that path, and nobody else is in any. With other threads there
  * is no order in which their locks could be taken now. */
-static bool fork_is_inside; /* written by the only thread there is */
+static unsigned forks_inside; /* under way; written by the only thread there is */
 
 static bool is_inside(void) {
     bool inside = false;
@@ -68,7 +69,7 @@ static bool is_inside(void) {
 
 static void fork_prepare(void) {
     if (HAK_UNLIKELY(is_inside())) {
-        fork_is_inside = true;
+        forks_inside++;
         return;
     }
     if (_IO_list_lock != NULL) {
@@ -78,8 +79,8 @@ static void fork_prepare(void) {
 }
 
 static void fork_in_parent(void) {
-    if (HAK_UNLIKELY(fork_is_inside)) {
-        fork_is_inside = false;
+    if (HAK_UNLIKELY(forks_inside != 0)) {
+        forks_inside--;
         return;
     }
     hak_unlock_everything();
@@ -92,8 +93,8 @@ static void fork_in_child(void) {
     uint32_t parent = hak_lock_self;
     hak_lock_forget_self();
     HAK_COUNT(forks);
-    if (HAK_UNLIKELY(fork_is_inside)) {
-        fork_is_inside = false;
+    if (HAK_UNLIKELY(forks_inside != 0)) {
+        forks_inside--;
         each_lock(inherit, &parent);
         return;
     }

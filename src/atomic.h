@@ -48,9 +48,13 @@ HAK_INLINE void *hak_take(void **field) {
     return __atomic_exchange_n(field, NULL, __ATOMIC_RELAXED);
 }
 
-HAK_INLINE bool hak_take_if(void **field, void *expected) {
-    return __atomic_compare_exchange_n(field, &expected, NULL, false, __ATOMIC_RELAXED,
+HAK_INLINE bool hak_swap_if(void **field, void *expected, void *wish) {
+    return __atomic_compare_exchange_n(field, &expected, wish, false, __ATOMIC_RELAXED,
                                        __ATOMIC_RELAXED);
+}
+
+HAK_INLINE bool hak_take_if(void **field, void *expected) {
+    return hak_swap_if(field, expected, NULL);
 }
 
 HAK_INLINE void hak_cpu_relax(void) {

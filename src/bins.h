@@ -132,6 +132,17 @@ HAK_INLINE void hak_heap_note_locked(hak_heap_t *heap, hak_event_kind_t kind, un
     *event = (hak_event_t){(uintptr_t)where, count, (uint8_t)kind, (uint8_t)cls};
 }
 
+/* In front of what a signal handler may have freed since the bin was found empty. */
+HAK_INLINE void hak_bin_splice(hak_bin_t *bin, void *head, void *tail) {
+    while (head != NULL) {
+        void *before = bin->head;
+        hak_block_set_next(tail, before);
+        if (hak_swap_if(&bin->head, before, head)) {
+            return;
+        }
+    }
+}
+
 HAK_INLINE hak_bin_t *hak_heap_bin(hak_heap_t *heap, unsigned cls) {
     return &heap->bins[HAK_TAG_CLASS + cls];
 }

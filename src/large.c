@@ -268,14 +268,18 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
 }
 
 /* Gives back the run, which is the oldest, or, of a much larger one, as many whole units of its front
- * as are enough for bytes. */
+ * as are enough for bytes. Nobody knows in which part dirty pages are: where the rest could hold so
+ * many that nothing would seem to have gone, all of it goes. */
 static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
     unlist_free(run);
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
     size_t room = run_end(run) - hak_min(from, run_end(run));
     if (bytes < room && hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < room) {
         uintptr_t end = from + hak_round_up(bytes, HAK_SUPERSLAB_BYTES);
-        (void)cut_run(run, (end - run->start) >> large.page_shift); /* or all of it goes */
+        size_t rest_pages = (run_end(run) - end) >> large.page_shift;
+        if (run->dirty_pages >= rest_pages + pages_of(bytes)) {
+            (void)cut_run(run, (end - run->start) >> large.page_shift); /* or all of it goes */
+        }
     }
     uintptr_t to = hak_round_down(run_end(run), HAK_SUPERSLAB_BYTES);
     size_t dirty_bytes = run->dirty_pages << large.page_shift;

@@ -317,7 +317,7 @@ size_t hak_os_resident_bytes(void) {
 
 size_t hak_os_working_directory(char *path, size_t capacity) {
     long length = call3(SYS_getcwd, (long)path, (long)capacity, 0); /* with the final 0 */
-    return is_error(length) || length <= 2 || path[0] != '/' ? 0 : (size_t)length - 1;
+    return is_error(length) || length < 2 || path[0] != '/' ? 0 : (size_t)length - 1;
 }
 
 /* All of it is there before it is mapped: a full file system must not become a SIGBUS later on. */

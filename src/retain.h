@@ -61,7 +61,7 @@ HAK_INLINE void hak_retain_sub_kept(hak_share_t *share, size_t bytes) {
 
 /* Times are of a clock that wraps; differences below 24 days are right. */
 HAK_INLINE bool hak_retain_is_older(uint32_t since_ms, uint32_t now_ms) {
-    return now_ms - since_ms > hak_options.decay_ms;
+    return (int32_t)(now_ms - since_ms) > (int32_t)hak_options.decay_ms;
 }
 
 /* Boost falls with what is live, so that a burst that ends takes its boost with it. A program that

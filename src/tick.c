@@ -4,6 +4,8 @@
  */
 #include "tick.h"
 
+#include <string.h>
+
 #include "live.h"
 #include "lock.h"
 #include "options.h"
@@ -95,11 +97,17 @@ void hak_tick_start(void) {
     }
 }
 
+hak_lock_t *hak_tick_own_lock(void) {
+    return &tick.lock;
+}
+
 void hak_tick_after_fork_in_child(void) {
     if (hak_ticking) {
         hak_lock_reset(&tick.lock);
         tick.start_ms = hak_os.now_ms();
-        tick.sampled = false;
+        if (strstr(hak_options.stats_file, "%p") != NULL) { /* else its lines follow the parent's */
+            tick.sampled = false;
+        }
         hak_live_after_fork_in_child();
     }
 }

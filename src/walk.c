@@ -9,6 +9,7 @@
 #include "walk.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #include "alloc.h"
 #include "large.h"
@@ -116,6 +117,8 @@ int hak_walk(hak_visitor_t *visitor, void *arg) {
     if (hak_map.slot_count == 0) {
         return 0; /* nothing was ever allocated */
     }
+    int cancel_state; /* the callback may come to a cancellation point */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     hak_lock_everything();
     size_t superslabs = give_marks(NULL);
     size_t bytes = hak_round_up(superslabs * MARK_WORDS * sizeof(uint64_t), hak_map.page_bytes);
@@ -132,6 +135,7 @@ int hak_walk(hak_visitor_t *visitor, void *arg) {
         (void)give_marks(NULL);
     }
     hak_unlock_everything();
+    (void)pthread_setcancelstate(cancel_state, &cancel_state);
     if (marks != NULL) {
         HAK_COUNT(unmap_calls);
         (void)hak_os.unmap(marks, bytes);
