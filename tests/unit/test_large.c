@@ -292,6 +292,21 @@ static void large_move_takes_contents_and_frees_source(void **state) {
     large_free(to);
 }
 
+/* Few dirty pages somewhere in a large clean run: it is not given back unit by unit. */
+static void large_free_beside_what_was_moved_away_unmaps_at_one_go(void **state) {
+    (void)state;
+    hak_options.retain = hak_options.retain_share = 0;
+    char *from = large_alloc(64 * MIB);
+    char *beside = large_alloc(MIB);
+    char *to = large_alloc(64 * MIB);
+    assert_true(hak_large_move(to, from));
+    fake_os_reset();
+    large_free(beside);
+    assert_true(fake_os_calls(FAKE_UNMAP) <= 2);
+    assert_int_equal(large_gauges().retained_bytes, 0);
+    large_free(to);
+}
+
 static void large_move_refused_leaves_both(void **state) {
     (void)state;
     char *from = large_alloc(8 * MIB);
@@ -337,6 +352,7 @@ int main(void) {
         CASE(large_resize_giant_maps_the_units_behind),
         CASE(large_resize_of_no_block_is_refused),
         CASE(large_move_takes_contents_and_frees_source),
+        CASE(large_free_beside_what_was_moved_away_unmaps_at_one_go),
         CASE(large_move_refused_leaves_both),
     };
     return cmocka_run_group_tests(tests, large_case_set_up_group, NULL);

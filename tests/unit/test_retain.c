@@ -103,6 +103,14 @@ static void retain_boost_halves_once_for_each_decay_time(void **state) {
     assert_int_equal(r.boost_bytes, 0);
 }
 
+/* Another thread may have read the clock a tick later. */
+static void retain_excess_a_tick_earlier_keeps_the_boost(void **state) {
+    (void)state;
+    hak_retain_t r = {.live_bytes = 400 * MIB, .boost_bytes = 64 * MIB, .boost_ms = 1004};
+    (void)hak_retain_excess(&r, 1000);
+    assert_int_equal(r.boost_bytes, 64 * MIB);
+}
+
 /* What another tier keeps is given back by that tier. */
 static void retain_own_excess_leaves_out_what_others_keep(void **state) {
     (void)state;
@@ -232,6 +240,7 @@ int main(void) {
         CASE(retain_wanted_back_again_and_again_is_bounded),
         CASE(retain_excess_after_the_decay_time_halves_the_boost),
         CASE(retain_boost_halves_once_for_each_decay_time),
+        CASE(retain_excess_a_tick_earlier_keeps_the_boost),
         CASE(retain_own_excess_leaves_out_what_others_keep),
         CASE(retain_boost_decays_to_nothing),
         CASE(retain_over_peak_tells_what_kept_memory_can_make_up_for),
