@@ -18,6 +18,7 @@
 #define ADOPT_TRIES 4
 
 _Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_model("initial-exec"))) = &hak_heap_none;
+_Thread_local hak_heap_t *hak_tls_in_hand __attribute__((tls_model("initial-exec")));
 
 /* For every size an empty bin; any will do. */
 static hak_bin_t no_bin;
@@ -247,16 +248,12 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
 
 /* ---- Birth and exit -------------------------------------------------------------------------- */
 
-/* A heap on its way between the registry and this thread, on no list: a fork in a signal handler must
- * not take it for one whose thread was lost. */
-static _Thread_local hak_heap_t *in_hand __attribute__((tls_model("initial-exec")));
-
 static void thread_exits(void *heap_of_thread) {
     hak_heap_t *heap = heap_of_thread;
     int cancel_type = hak_cancel_defer(); /* or the heap might end on no list */
     /* From here on this thread's hit paths miss; what it still allocates and frees goes through
      * hak_heap_alloc_late() and hak_heap_free_late() and leaves nothing behind. */
-    in_hand = heap;
+    hak_tls_in_hand = heap;
     hak_tls_heap = &hak_heap_late;
     hak_lock(&heap->lock);
     hak_bins_drain_all_locked(heap);
@@ -266,7 +263,7 @@ static void thread_exits(void *heap_of_thread) {
     hak_unlock(&heap->lock);
     hak_lock(&registry.lock);
     list_orphan(heap, true);
-    in_hand = NULL;
+    hak_tls_in_hand = NULL;
     hak_unlock(&registry.lock);
     hak_bins_help(heap);
     hak_cancel_restore(cancel_type);
@@ -315,7 +312,7 @@ static hak_heap_t *borrow_heap(void) {
     } else {
         heap = make_heap();
     }
-    in_hand = heap;
+    hak_tls_in_hand = heap;
     hak_unlock(&registry.lock);
     return heap;
 }
@@ -334,7 +331,7 @@ static hak_heap_t *take_heap(void) {
         hak_unlock(&heap->lock);
         hak_bins_help(heap);
         hak_tls_heap = heap;
-        in_hand = NULL;
+        hak_tls_in_hand = NULL;
         /* May allocate (more than 32 keys in the process): the heap is in place already. */
         if (registry.has_key) {
             pthread_setspecific(registry.key, heap);
@@ -367,7 +364,7 @@ static void *alloc_from_borrowed(unsigned cls) {
     hak_unlock(&heap->lock);
     hak_lock(&registry.lock);
     list_orphan(heap, true);
-    in_hand = NULL;
+    hak_tls_in_hand = NULL;
     hak_unlock(&registry.lock);
     hak_bins_help(heap);
     return block;
@@ -544,7 +541,7 @@ void hak_heap_after_fork_in_child(void) {
     hak_lock_reset(hak_pool_own_lock());
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
         hak_lock_reset(&heap->lock);
-        if (heap == hak_tls_heap || heap == in_hand || heap->listed) {
+        if (heap == hak_tls_heap || heap == hak_tls_in_hand || heap->listed) {
             continue;
         }
         heap->stale_bins = true;

@@ -19,6 +19,10 @@
  * their bins are empty and their inverses 0. Initial-exec: one load. */
 extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_heap
     __attribute__((tls_model("initial-exec")));
+/* A heap on its way between the registry and this thread, on no list: a fork in a signal handler must
+ * not take it for one whose thread was lost. */
+extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_in_hand
+    __attribute__((tls_model("initial-exec")));
 extern hak_heap_t hak_heap_none; /* before a thread's first allocation */
 extern hak_heap_t hak_heap_late; /* after its exit began */
 

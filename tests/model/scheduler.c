@@ -67,6 +67,7 @@ static struct {
 /* Restored memory: the threads as the core knows them. */
 static struct {
     hak_heap_t *heap;
+    hak_heap_t *in_hand;
     uint32_t lock_self;
     void *key_value;
 } actors[SCHED_ACTORS];
@@ -78,9 +79,11 @@ static void (*fork_prepare)(void), (*fork_child)(void);
 
 void model_become(unsigned next) {
     actors[actor].heap = hak_tls_heap;
+    actors[actor].in_hand = hak_tls_in_hand;
     actors[actor].lock_self = hak_lock_self;
     actor = next;
     hak_tls_heap = actors[next].heap;
+    hak_tls_in_hand = actors[next].in_hand;
     hak_lock_self = actors[next].lock_self;
 }
 
@@ -481,6 +484,7 @@ void sched_wake(void *word) {
 static void reset(picker_t pick) {
     snapshot_restore();
     hak_tls_heap = actors[actor].heap;
+    hak_tls_in_hand = actors[actor].in_hand;
     hak_lock_self = actors[actor].lock_self;
     x->run++;
     x->pick = pick;
