@@ -2,6 +2,8 @@
 // holds the bytes that a freed one had, links and stamps included.
 #include "check.h"
 
+#include <stdatomic.h>
+
 enum { BLOCKS = 200 };
 
 static const size_t sizes[] = {16, 32, 64, 200, 1024, 2000, 8192, 32768, 50000, 300000};
@@ -139,9 +141,48 @@ static void pointers_as_content_are_freed(void) {
     }
 }
 
+static void *_Atomic in_search;
+static atomic_bool writer_stops;
+
+// Writes the address of the block that the other thread is freeing into the first word of one just
+// allocated, where a link was a moment ago.
+static void *write_its_address(void *unused) {
+    while (!atomic_load_explicit(&writer_stops, memory_order_relaxed)) {
+        void **p = malloc(32);
+        CHECK(p != NULL);
+        *(void *volatile *)p = atomic_load_explicit(&in_search, memory_order_relaxed);
+        free(p);
+    }
+    return unused;
+}
+
+// The search for a block that carries a free block's bytes follows the lists of a running thread.
+static void block_is_searched_for_while_others_write_its_address(void) {
+    enum { SEARCHES = 400000 };
+    unsigned char stale[32];
+    pthread_t writer;
+    void *freed = malloc(32);
+    CHECK(freed != NULL);
+    void *address = opaque_pointer(freed);
+    free(freed);
+    copy_freed(stale, address, sizeof stale);
+    CHECK(pthread_create(&writer, NULL, write_its_address, NULL) == 0);
+    for (int i = 0; i < SEARCHES; i++) {
+        char *p = malloc(32);
+        CHECK(p != NULL);
+        memcpy(p + 8, stale + 8, 8);
+        __asm__ volatile("" : : "r"(p) : "memory"); // the bytes are there when it is freed
+        atomic_store_explicit(&in_search, p, memory_order_relaxed);
+        free(p);
+    }
+    atomic_store_explicit(&writer_stops, true, memory_order_relaxed);
+    CHECK(pthread_join(writer, NULL) == 0);
+}
+
 CHECK_MAIN(CASE(address_reused_many_times_is_freed), CASE(pointers_as_content_are_freed),
            CASE(blocks_with_bytes_of_another_freed_block_are_freed),
            CASE(block_with_its_own_stale_bytes_is_freed),
            CASE(block_with_its_own_stale_bytes_is_reallocated),
            CASE(block_with_its_own_stale_bytes_is_freed_by_a_thread),
+           CASE(block_is_searched_for_while_others_write_its_address),
            CASE(heap_is_sound_after_all_that))

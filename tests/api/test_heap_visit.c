@@ -2,6 +2,8 @@
 #include "check.h"
 
 #include <malloc.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #include "../../include/hakmem.h"
 
@@ -77,6 +79,49 @@ static void heap_visit_leaves_the_heap_in_use(void) {
     free(q);
 }
 
+static atomic_bool is_visiting;
+static atomic_bool was_cancelled;
+
+// Comes to a cancellation point when the cancellation is there.
+static int wait_for_cancellation(const hak_visit_t *what, void *fd) {
+    (void)what;
+    atomic_store(&is_visiting, true);
+    while (!atomic_load(&was_cancelled)) {
+        sched_yield();
+    }
+    CHECK(write(*(int *)fd, "", 1) == 1);
+    return 1;
+}
+
+static void *visit_once(void *fd) {
+    visit_heap(wait_for_cancellation, fd);
+    return NULL;
+}
+
+static void *cancel_oneself(void *unused) {
+    pthread_cancel(pthread_self());
+    pthread_testcancel();
+    return unused;
+}
+
+// A lock that was left behind would make the trim wait for ever.
+static void heap_visit_that_is_cancelled_leaves_no_lock(void) {
+    pthread_t visitor;
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    in_thread(cancel_oneself, NULL); // the first cancellation of a process loads libgcc, which allocates
+    CHECK(fd >= 0 && pthread_create(&visitor, NULL, visit_once, &fd) == 0);
+    while (!atomic_load(&is_visiting)) {
+        sched_yield();
+    }
+    CHECK(pthread_cancel(visitor) == 0);
+    atomic_store(&was_cancelled, true);
+    alarm(20); // instead of a hang
+    CHECK(pthread_join(visitor, NULL) == 0);
+    (void)malloc_trim(0);
+    alarm(0);
+    close(fd);
+}
+
 #define VISIT(name)                                                                                \
     static void name##_if_there(void) {                                                            \
         if (!find_function("hak_heap_visit", &visit_heap)) {                                       \
@@ -88,8 +133,10 @@ VISIT(heap_visit_names_a_block_while_it_lives)
 VISIT(heap_visit_agrees_with_the_statistics)
 VISIT(heap_visit_returns_what_ended_it)
 VISIT(heap_visit_leaves_the_heap_in_use)
+VISIT(heap_visit_that_is_cancelled_leaves_no_lock)
 
 CHECK_MAIN(CASE(heap_visit_names_a_block_while_it_lives_if_there),
            CASE(heap_visit_agrees_with_the_statistics_if_there),
            CASE(heap_visit_returns_what_ended_it_if_there),
-           CASE(heap_visit_leaves_the_heap_in_use_if_there))
+           CASE(heap_visit_leaves_the_heap_in_use_if_there),
+           CASE(heap_visit_that_is_cancelled_leaves_no_lock_if_there))
