@@ -85,6 +85,11 @@ int hak_heap_visit(int (*callback)(const hak_visit_t *what, void *arg), void *ar
  * reserve. Returns 1 when some was given back, else 0. malloc_trim() does the same. */
 int hak_trim(void);
 
+/* In the hardened mode (HAKMEM_HARDEN) looks at every block, live or free, says what was written to
+ * without right, and returns how many blocks that is about (with HAKMEM_HARDEN=1 the first ends the
+ * program). Stops all other threads' calls meanwhile. In the default mode returns 0. */
+size_t hak_check(void);
+
 #ifdef __cplusplus
 }
 #endif

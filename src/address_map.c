@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "canary.h"
 #include "freelist.h"
 #include "os.h"
 #include "stats.h"
@@ -56,6 +57,7 @@ bool hak_map_init(void) {
     uintptr_t random[2];
     hak_os_random(random, sizeof random);
     hak_stamp = random[0] | 1;
+    hak_canary_init();
     hak_map.page_bytes = facts.page_bytes;
     hak_map.tags = (_Atomic uint8_t *)table;
     hak_map.records = (void *_Atomic *)(table + slots);
@@ -161,6 +163,9 @@ static void *claim_in(size_t from, size_t to, size_t units, size_t align, bool *
 static void *claim_locked(size_t bytes, size_t align, hak_area_t area) {
     size_t units = bytes >> HAK_SUPERSLAB_SHIFT;
     size_t align_units = align >> HAK_SUPERSLAB_SHIFT;
+    if (hak_map.spread && area == HAK_AREA_SUPERSLAB) {
+        align_units = hak_max(align_units, 2);
+    }
     size_t from = hak_map.hints[area];
     bool no_memory = false;
     if (units > hak_map.unit_count) {
@@ -183,7 +188,7 @@ static void *claim_locked(size_t bytes, size_t align, hak_area_t area) {
         size_t next = unit + units * 8;
         bool room = next < hak_map.unit_count - hak_map.unit_count / 8;
         hak_map.hints[area] = room ? next : hak_map.first_unit + hak_map.unit_count / 4;
-    } else if (units == 1 && align_units == 1) {
+    } else if (units == 1 && align == HAK_SUPERSLAB_BYTES) {
         hak_map.hints[area] = unit + 1; /* all below is taken */
     }
     return start;

@@ -11,11 +11,14 @@
 
 #include "alloc_fast.h"
 #include "flight.h"
+#include "guard.h"
+#include "harden.h"
 #include "large.h"
 #include "message.h"
 #include "options.h"
 #include "os.h"
 #include "pool.h"
+#include "sample.h"
 #include "stats.h"
 #include "tick.h"
 
@@ -26,8 +29,8 @@ size_t (*hak_foreign_size)(const void *p);
 
 static hak_lock_t start_lock;
 static _Atomic bool started; /* atomic: release and acquire in start_slow() */
-/* Started, and nothing is to be done now and then: so ticks cost those nothing who have none. Atomic:
- * release in start_slow(), acquire in start(). */
+/* Started, in the default mode, and nothing is to be done now and then: so modes and ticks cost those
+ * nothing who have none. Atomic: release in start_slow(), acquire in is_settled(). */
 static _Atomic bool settled;
 
 /* glibc takes its list of streams before its malloc's locks, since a thread that holds a stream
@@ -40,8 +43,10 @@ extern void _IO_list_resetlock(void) __attribute__((weak));
 static void each_lock(void (*visit)(hak_lock_t *lock, void *context), void *context) {
     visit(&start_lock, context);
     visit(&hak_map.lock, context);
+    visit(hak_guard_own_lock(), context);
     visit(hak_large_own_lock(), context);
     visit(hak_tick_own_lock(), context);
+    hak_armor_each_lock(visit, context);
     hak_heap_each_lock(visit, context);
 }
 
@@ -101,11 +106,15 @@ static void fork_in_child(void) {
     if (_IO_list_resetlock != NULL) {
         _IO_list_resetlock();
     }
+    int cancel_type = hak_guard_own_lock()->cancel_type; /* of all locks it was taken first */
     hak_lock_reset(&start_lock);
     hak_lock_reset(&hak_map.lock);
     hak_lock_reset(hak_large_own_lock());
+    hak_armor_after_fork_in_child();
+    hak_lock_reset(hak_guard_own_lock());
     hak_heap_after_fork_in_child(); /* last: it uses the locks above */
     hak_tick_after_fork_in_child();
+    hak_cancel_restore(cancel_type);
 }
 
 /* A fatal report may come from under this thread's heap's lock; other heaps still serve. */
@@ -125,6 +134,12 @@ static HAK_COLD bool start_slow(void) {
     if (first) {
         hak_options_read(hak_os_is_secure());
         ok = hak_heap_system_init();
+        if (ok && hak_options.harden != 0) {
+            hak_harden_start();
+            if (hak_operators_harden != NULL) {
+                hak_operators_harden();
+            }
+        }
         if (ok) {
             hak_message_on_fatal = leave_heap;
             hak_message_on_details = hak_flight_report;
@@ -143,17 +158,31 @@ static HAK_COLD bool start_slow(void) {
         if (hak_options.help || hak_options.verbose) {
             hak_options_print(2);
         }
+        if (hak_hardened) {
+            hak_harden_catch_faults();
+        }
+        if (hak_options.guard_sample != 0 && !hak_hardened) {
+            hak_sample_start();
+        }
         hak_tick_start();
-        hak_store_release(&settled, !hak_ticking);
+        hak_store_release(&settled, !hak_ticking && !hak_hardened && !hak_sampling);
     }
     return ok;
 }
 
+static bool is_settled(void) {
+    return HAK_LIKELY(hak_load_acquire(&settled));
+}
+
 static bool start(void) {
-    return HAK_LIKELY(hak_load_acquire(&settled)) || start_slow();
+    return is_settled() || start_slow();
 }
 
 void hak_lock_everything(void) {
+    hak_guard_lock();
+    if (hak_hardened) {
+        hak_armor_lock_all();
+    }
     hak_heap_lock_all();
     hak_large_lock();
     hak_lock(&hak_map.lock);
@@ -163,6 +192,10 @@ void hak_unlock_everything(void) {
     hak_unlock(&hak_map.lock);
     hak_large_unlock();
     hak_heap_unlock_all();
+    if (hak_hardened) {
+        hak_armor_unlock_all();
+    }
+    hak_guard_unlock();
 }
 
 /* ---- Allocation ------------------------------------------------------------------------------ */
@@ -184,6 +217,7 @@ static HAK_COLD bool make_room(size_t size) {
     bool may_help = size <= hak_map.mapped_bytes;
     hak_unlock(&hak_map.lock);
     if (may_help) {
+        (void)hak_guard_release_held();
         (void)hak_trim_all();
     }
     return may_help;
@@ -197,11 +231,7 @@ static void *alloc_class(unsigned cls) {
     return block;
 }
 
-static HAK_COLD void *alloc_large(size_t size, size_t align, bool *zero) {
-    *zero = false;
-    if (size > HAK_SIZE_MAX || align > HAK_SIZE_MAX || !start()) {
-        return NULL;
-    }
+static void *alloc_large(size_t size, size_t align, bool *zero) {
     void *block = hak_large_alloc(size, align, zero);
     if (HAK_UNLIKELY(block == NULL) && make_room(size)) {
         block = hak_large_alloc(size, align, zero);
@@ -210,17 +240,55 @@ static HAK_COLD void *alloc_large(size_t size, size_t align, bool *zero) {
     return block;
 }
 
-void *hak_alloc_cold(size_t size) {
-    bool zero;
-    if (size > HAK_MID_MAX) {
-        return alloc_large(size, 1, &zero);
+static HAK_COLD void *alloc_hardened(size_t size, size_t align, hak_origin_t origin, bool *zero) {
+    void *block = hak_harden_alloc(size, align, origin);
+    if (HAK_UNLIKELY(block == NULL) && make_room(size)) {
+        block = hak_harden_alloc(size, align, origin);
     }
-    return start() ? alloc_class(hak_class_of(size)) : NULL;
+    if (HAK_UNLIKELY(block == NULL) && hak_harden_relax()) {
+        block = hak_harden_alloc(size, align, origin);
+    }
+    *zero = true;
+    return block;
+}
+
+/* What the hit paths do not serve: misses, sizes and alignments beyond the bins'. *zero: known to read as
+ * zero. */
+static HAK_NOINLINE void *alloc_beyond(size_t size, size_t align, hak_origin_t origin, bool *zero) {
+    unsigned cls = size > HAK_MID_MAX       ? HAK_CLASSES
+                   : align <= HAK_ALIGNMENT ? hak_class_of(size)
+                                            : hak_class_of_aligned(size, align);
+    *zero = false;
+    if (size > HAK_SIZE_MAX || align > HAK_SIZE_MAX) {
+        return NULL;
+    }
+    if (HAK_UNLIKELY(!is_settled())) {
+        bool first = !hak_load_acquire(&started);
+        if (!start_slow()) {
+            return NULL;
+        }
+        if (hak_hardened) { /* by which operator was not to be known before the mode was */
+            return alloc_hardened(size, align, first && origin != HAK_BY_MALLOC ? HAK_BY_ANY : origin,
+                                  zero);
+        }
+        void *sample = hak_sampling ? hak_sample(size, align, origin, cls) : NULL;
+        if (sample != NULL) {
+            *zero = true;
+            return sample;
+        }
+    }
+    return cls < HAK_CLASSES ? alloc_class(cls) : alloc_large(hak_max(size, 1), align, zero);
+}
+
+void *hak_alloc_cold(size_t size, size_t align, hak_origin_t origin) {
+    bool zero;
+    return alloc_beyond(size, align, origin, &zero);
 }
 
 void *hak_malloc_miss(size_t size) {
     int saved = errno;
-    void *block = hak_alloc_cold(size);
+    void *block = size <= HAK_MID_MAX && is_settled() ? alloc_class(hak_class_of(size))
+                                                      : hak_alloc_cold(size, 1, HAK_BY_MALLOC);
     errno = block != NULL ? saved : ENOMEM;
     return block;
 }
@@ -248,7 +316,7 @@ void *hak_calloc(size_t count, size_t size) {
     }
     if (bytes > HAK_MID_MAX) {
         bool zero;
-        void *large = alloc_large(bytes, 1, &zero);
+        void *large = alloc_beyond(bytes, 1, HAK_BY_MALLOC, &zero);
         if (large == NULL) {
             errno = ENOMEM;
             return NULL;
@@ -259,16 +327,15 @@ void *hak_calloc(size_t count, size_t size) {
     return block != NULL ? memset(block, 0, bytes) : NULL;
 }
 
+static HAK_COLD void *malloc_cold(size_t size) {
+    return hak_alloc_cold(size, 1, HAK_BY_MALLOC);
+}
+
 void *hak_alloc_aligned(size_t size, size_t align) {
     if (align <= HAK_ALIGNMENT && size <= HAK_MID_MAX) {
-        return hak_alloc_fast(size, hak_alloc_cold);
+        return hak_alloc_fast(size, malloc_cold);
     }
-    unsigned cls = hak_class_of_aligned(size, align);
-    if (cls < HAK_CLASSES) {
-        return start() ? alloc_class(cls) : NULL;
-    }
-    bool zero;
-    return alloc_large(hak_max(size, 1), align, &zero);
+    return hak_alloc_cold(size, align, HAK_BY_MALLOC);
 }
 
 void *hak_aligned_alloc(size_t align, size_t size) {
@@ -310,20 +377,33 @@ static bool is_live_block(const void *p, unsigned cls) {
            (!hak_block_is_stamped(p) || !hak_heap_block_is_free(p, cls));
 }
 
-static HAK_COLD void free_slow(void *p, uint8_t tag) {
+static bool free_large(void *p) {
+    hak_guard_place_t place = hak_guard_place(p);
+    if (HAK_LIKELY(place.kind == HAK_GUARD_NONE)) {
+        return hak_large_free(p);
+    }
+    return place.kind == HAK_GUARD_LIVE && hak_check_guarded(p, "free", &place) &&
+           hak_guard_free(p);
+}
+
+static HAK_COLD void free_slow(void *p, uint8_t tag, hak_origin_t by, size_t size) {
     int saved = errno;
     bool done = false;
     if (p == NULL) {
         return;
     }
-    hak_tick();
-    if (hak_tag_is_class(tag)) {
+    if (HAK_UNLIKELY(!is_settled())) {
+        hak_tick();
+        done = hak_hardened && hak_harden_free(p, by, size);
+    }
+    if (done) { /* in the hardened mode */
+    } else if (hak_tag_is_class(tag)) {
         done = is_live_block(p, hak_tag_class(tag));
         if (done) {
             free_block(p, hak_tag_class(tag));
         }
     } else if (tag == HAK_TAG_LARGE) {
-        done = hak_large_free(p);
+        done = free_large(p);
         hak_pool_keep_bound();
     } else if (tag == HAK_TAG_NONE && hak_foreign_free != NULL) {
         done = hak_foreign_free(p);
@@ -350,12 +430,16 @@ static bool free_wide(void *p, uint8_t tag) {
     return true;
 }
 
-void hak_free_cold(void *p) {
+void hak_free_cold_by(void *p, hak_origin_t by, size_t size) {
     uint8_t tag = hak_map_tag(p);
     if (HAK_LIKELY(hak_tag_is_class(tag) && free_wide(p, tag))) {
         return;
     }
-    free_slow(p, tag);
+    free_slow(p, tag, by, size);
+}
+
+void hak_free_cold(void *p) {
+    hak_free_cold_by(p, HAK_BY_MALLOC, HAK_SIZE_UNKNOWN);
 }
 
 void hak_free(void *p) {
@@ -364,15 +448,24 @@ void hak_free(void *p) {
 
 /* ---- Blocks that exist ----------------------------------------------------------------------- */
 
-/* The usable bytes of a live block; anything else is reported under the verb. */
+/* The usable bytes of a live block; anything else is reported under the verb, and HAK_SIZE_UNKNOWN if the program
+ * is to go on. */
 static size_t checked_size(const void *p, const char *verb) {
     uint8_t tag = hak_map_tag(p);
+    size_t hardened;
+    if (HAK_UNLIKELY(hak_hardened) && hak_harden_size(p, verb, &hardened)) {
+        return hardened;
+    }
     if (HAK_LIKELY(hak_tag_is_class(tag))) {
         if (HAK_LIKELY(is_live_block(p, hak_tag_class(tag)))) {
             return hak_class_stride(hak_tag_class(tag));
         }
     } else if (tag == HAK_TAG_LARGE) {
-        size_t bytes = hak_large_usable(p);
+        hak_guard_place_t place = hak_guard_place(p);
+        if (place.kind == HAK_GUARD_LIVE && hak_check_guarded(p, verb, &place)) {
+            return place.size;
+        }
+        size_t bytes = place.kind == HAK_GUARD_NONE ? hak_large_bytes(p, false) : 0;
         if (bytes != 0) {
             return bytes;
         }
@@ -383,10 +476,15 @@ static size_t checked_size(const void *p, const char *verb) {
         }
     }
     hak_report_misuse(p, verb);
+    return HAK_SIZE_UNKNOWN;
 }
 
 size_t hak_usable_size(const void *p) {
-    return p != NULL ? checked_size(p, "malloc_usable_size") : 0;
+    size_t bytes = p != NULL ? checked_size(p, "malloc_usable_size") : 0;
+    if (hak_map_tag(p) == HAK_TAG_LARGE) {
+        (void)hak_large_bytes(p, true); /* all of them are the program's from now on */
+    }
+    return bytes != HAK_SIZE_UNKNOWN ? bytes : 0;
 }
 
 /* Not worth a move: large enough, and no more than twice as large as need be, or small anyway. */
@@ -408,7 +506,8 @@ static void *move_block(void *p, size_t usable, size_t size) {
     if (block == NULL) {
         return NULL;
     }
-    if (is_large_block(p) && is_large_block(block) && size >= usable && hak_large_move(block, p)) {
+    if (is_large_block(p) && is_large_block(block) && size >= usable &&
+        (hak_hardened ? hak_guard_move(block, p) : hak_large_move(block, p))) {
         return block; /* the pages went over, and p with them */
     }
     memcpy(block, p, hak_min(usable, size));
@@ -421,6 +520,10 @@ void *hak_realloc(void *p, size_t size) {
         return hak_malloc(size);
     }
     size_t usable = checked_size(p, "realloc");
+    if (HAK_UNLIKELY(usable == HAK_SIZE_UNKNOWN)) {
+        errno = EINVAL;
+        return NULL;
+    }
     if (size == 0) {
         hak_free(p);
         return NULL;
@@ -429,7 +532,14 @@ void *hak_realloc(void *p, size_t size) {
         errno = ENOMEM;
         return NULL;
     }
-    if (is_large_block(p)) {
+    if (HAK_UNLIKELY(hak_hardened)) {
+        if (hak_harden_resize(p, size)) {
+            return p;
+        }
+    } else if (is_large_block(p)) {
+        if (hak_guard_resize(p, size)) { /* a sample */
+            return p;
+        }
         if (size > HAK_MID_MAX && hak_large_resize(p, size)) {
             hak_heap_keep_peak(HAK_TIER_LARGE);
             hak_pool_keep_bound();
@@ -445,8 +555,9 @@ bool hak_trim_all(void) {
     if (!start()) {
         return false;
     }
+    bool hardened = hak_hardened && hak_harden_trim();
     hak_heap_trim();
     bool pool = hak_pool_trim();
     bool large = hak_large_trim();
-    return pool || large;
+    return hardened || pool || large;
 }

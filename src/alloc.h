@@ -12,7 +12,9 @@
 #define HAK_ALLOC_H
 
 #include "base.h"
+#include "guard.h"
 #include "heap.h"
+#include "origin.h"
 
 /* At least size bytes (0 counts as 1), a multiple of 16. */
 void *hak_malloc(size_t size);
@@ -35,16 +37,31 @@ void *hak_alloc_aligned(size_t size, size_t align);
 void *hak_alloc_mid(size_t size, void *(*miss)(size_t));
 HAK_HIDDEN HAK_COLD void *hak_malloc_miss(size_t size);
 /* The same, but a failure leaves errno alone. */
-HAK_COLD void *hak_alloc_cold(size_t size);
+void *hak_alloc_cold(size_t size, size_t align, hak_origin_t origin);
 HAK_NOINLINE void hak_free_cold(void *p);
+/* The same by another family, or with the size that the program says the block has; the hardened mode
+ * compares. */
+#define HAK_SIZE_UNKNOWN SIZE_MAX
+HAK_NOINLINE void hak_free_cold_by(void *p, hak_origin_t by, size_t size);
 HAK_NOINLINE void hak_free_interval_over(hak_bin_t *bin);
 
-/* Names what is wrong with p and aborts. verb: what the program called. */
-HAK_COLD HAK_NORETURN void hak_report_misuse(const void *p, const char *verb);
+/* Names what is wrong with p, then aborts, or returns if the program is to go on. verb: what it called. */
+HAK_COLD void hak_report_misuse(const void *p, const char *verb);
+/* The parts of it; what: the block, in words. */
+HAK_COLD void hak_report_not_allocated(const void *p, const char *verb);
+HAK_COLD void hak_report_freed(const void *p, const char *verb, const char *what);
+HAK_COLD void hak_report_inside(const void *p, const char *verb, const char *what, const void *block);
+
+/* p lies in the run of a guarded block. True when it starts the live one, and that is sound or what is wrong
+ * was said; all else is said too. */
+bool hak_check_guarded(const void *p, const char *verb, const hak_guard_place_t *place);
 
 /* Locks every lock of hakmem; for exact figures. */
 void hak_lock_everything(void);
 void hak_unlock_everything(void);
+
+/* operators.c, where a program has it: the hardened mode is about to begin. */
+extern HAK_HIDDEN void hak_operators_harden(void) __attribute__((weak));
 
 /* Set by override.c: offers a pointer that is not ours to the C library; true when it took it. */
 extern bool (*hak_foreign_free)(void *p);

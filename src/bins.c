@@ -29,9 +29,16 @@
 
 /* ---- Intervals ------------------------------------------------------------------------------ */
 
+/* A sample can only be where a bin is empty: that must come often enough. */
+static uint32_t few_for_samples(size_t blocks) {
+    size_t most = hak_options.guard_sample != 0 ? hak_max(hak_options.guard_sample / 4, 1) : blocks;
+    return (uint32_t)hak_min(blocks, most);
+}
+
 static uint32_t interval_max(unsigned cls) {
     size_t by_bytes = ((size_t)hak_options.tiny_cap << 10) / hak_class_stride(cls);
-    return (uint32_t)hak_clamp(by_bytes, HAK_BIN_INTERVAL_MIN, hak_options.tiny_drain_interval);
+    return few_for_samples(
+        hak_clamp(by_bytes, HAK_BIN_INTERVAL_MIN, hak_options.tiny_drain_interval));
 }
 
 /* What a new thread holds back at first: some pages of a class at most. */
@@ -42,7 +49,7 @@ static uint32_t interval_start(unsigned cls) {
 
 /* A thread that needs few blocks of a class gets few: they all have to go home when it ends. */
 static uint32_t batch_start(unsigned cls) {
-    return (uint32_t)hak_clamp(1024 / hak_class_stride(cls), 1, 8);
+    return few_for_samples(hak_clamp(1024 / hak_class_stride(cls), 1, 8));
 }
 
 static void start_interval(hak_heap_t *heap, unsigned cls, uint32_t frees) {
@@ -62,6 +69,8 @@ void hak_bins_reset(hak_heap_t *heap) {
         heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
         heap->shelves[cls].batch = batch_start(cls);
         heap->shelves[cls].drains = 0;
+        hak_store_relaxed(&heap->shelves[cls].passed, 0);
+        heap->shelves[cls].passed_told = 0;
     }
 }
 
@@ -352,6 +361,7 @@ static void drain_chain_locked(hak_heap_t *heap, unsigned cls, void *chain) {
     unsigned count = send_home_locked(heap, cls, chain);
     HAK_COUNT(drains);
     HAK_COUNT_N(drained_blocks, count);
+    hak_bins_add_passed(heap, cls, -(int)count);
     if (hak_options.tiny_sll_drain_debug) {
         hak_message_trace("[TLS_SLL_DRAIN] class=%u blocks=%u interval=%u", cls, count,
                           hak_heap_bin(heap, cls)->interval);
@@ -461,8 +471,10 @@ static void cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
     hak_block_set_next(last, NULL);
     bin->head_most = (int32_t)(keep - left);
     if (excess != NULL) {
+        unsigned count = send_home_locked(heap, cls, excess);
         HAK_COUNT(drains);
-        HAK_COUNT_N(drained_blocks, send_home_locked(heap, cls, excess));
+        HAK_COUNT_N(drained_blocks, count);
+        hak_bins_add_passed(heap, cls, -(int)count);
     }
 }
 
@@ -579,6 +591,13 @@ static unsigned patience(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigne
     return is_wide && shelf->calm > 1 ? 1 : shelf->calm;
 }
 
+/* With samples, a bin must become empty now and then, be its chain short or not. */
+static bool is_sample_near(const hak_bin_t *bin, hak_shelf_t *shelf, unsigned cls) {
+    shelf->waited++;
+    return shelf->waited > patience(bin, shelf, cls) ||
+           shelf->waited * (uint64_t)bin->interval > hak_options.guard_sample / 2;
+}
+
 /* Interval after interval a handful of blocks: allocations keep pace with frees, nothing shrinks. */
 static void note_pace(hak_shelf_t *shelf, bool is_short) {
     shelf->paced = is_short ? (uint8_t)(shelf->paced + 1) : 0;
@@ -592,6 +611,7 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     check_not_in_transit(hak_load_relaxed(&shelf->reserve));
+    hak_bins_add_passed(heap, cls, frees_so_far(bin, shelf));
     bool is_short = bin->reserve_most == 0 && is_short_chain(bin->head);
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
     note_pace(shelf, is_short);
@@ -606,7 +626,8 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
         hak_unlock(&heap->lock);
         hak_bins_help(heap);
     }
-    if (!is_short && ++shelf->waited > patience(bin, shelf, cls)) {
+    if (hak_options.guard_sample != 0 ? is_sample_near(bin, shelf, cls)
+                                      : !is_short && ++shelf->waited > patience(bin, shelf, cls)) {
         set_apart(bin, shelf);
     }
     begin_interval(heap, cls);
@@ -628,6 +649,22 @@ void hak_bins_note_miss(hak_heap_t *heap, unsigned cls) {
         shelf->regretted = true;
         shelf->regret_ms = hak_os.now_ms();
     }
+}
+
+/* What came into the bin and did not go home was allocated, or is in the reserve. How much that is,
+ * is known roughly; what is told too early or too late is made up for the next time. */
+uint32_t hak_bins_count_passed(hak_heap_t *heap, unsigned cls) {
+    const hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    int32_t kept = hak_load_relaxed(&shelf->reserve) != 0 ? bin->reserve_most : 0;
+    int32_t came = frees_so_far(bin, shelf) - kept;
+    uint32_t passed = hak_load_relaxed(&shelf->passed) + (uint32_t)came;
+    int32_t more = (int32_t)(passed - shelf->passed_told);
+    if (more <= 0) {
+        return 0;
+    }
+    shelf->passed_told = passed;
+    return (uint32_t)more;
 }
 
 /* The reserve becomes the bin, which is empty. */

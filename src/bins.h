@@ -36,6 +36,7 @@
 #define HAK_BINS_H
 
 #include "lock.h"
+#include "options.h"
 #include "slab.h"
 
 /* The half of a bin that the hit path and the end of an interval use; indexed by tag, so that free()
@@ -68,6 +69,8 @@ typedef struct {
     bool regretted;            /* thread: regret_ms holds */
     uint32_t batch;            /* thread: blocks that the next refill wants */
     uint32_t drains;           /* thread: since the last refill from slabs */
+    _Atomic uint32_t passed;   /* atomic, relaxed: blocks that came, less those that went home again; */
+    uint32_t passed_told;      /* thread: of them, allocations that were told of. Both for samples only */
     void *seen_head;           /* thread: of the bin when idle bins were last looked for, */
     int32_t seen_room;         /* thread: and its room */
 } hak_shelf_t;
@@ -121,6 +124,8 @@ typedef struct hak_heap {
     uint64_t refills[HAK_SOURCES];              /* heap.lock: by source */
     struct hak_heap *all_next;                  /* const after birth */
     struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */
+    int64_t sample_left;                        /* thread: see sample.h */
+    uint64_t sample_seed;                       /* thread: 0 before its first draw */
     hak_shelf_t shelves[HAK_CLASSES];
     uint32_t event_count;           /* heap.lock: so far */
     hak_event_t events[HAK_EVENTS]; /* heap.lock: the last of them, by their numbers */
@@ -159,6 +164,15 @@ bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls);
 void hak_bins_note_refill(hak_heap_t *heap, unsigned cls, unsigned count);
 /* Likewise: the bin is empty, and so is the reserve. */
 void hak_bins_note_miss(hak_heap_t *heap, unsigned cls);
+
+/* For samples: how many allocations of the class its bin, which is empty, served since the last call. */
+uint32_t hak_bins_count_passed(hak_heap_t *heap, unsigned cls);
+/* Likewise: so many blocks came into the bin, or went home from it. */
+HAK_INLINE void hak_bins_add_passed(hak_heap_t *heap, unsigned cls, int change) {
+    if (HAK_UNLIKELY(hak_options.guard_sample != 0)) {
+        (void)hak_add_relaxed(&heap->shelves[cls].passed, (uint32_t)change);
+    }
+}
 
 /* For a heap whose thread was stopped anywhere: a chain in transit becomes the reserve. */
 void hak_bins_mend(hak_heap_t *heap);

@@ -4,6 +4,7 @@
  */
 #include "flight.h"
 
+#include "guard.h"
 #include "message.h"
 #include "pool.h"
 
@@ -88,6 +89,9 @@ static void tell_slab(const hak_slab_t *slab, const void *about) {
 
 void hak_flight_report(const void *about) {
     uint8_t tag = hak_map_tag(about);
+    if (tag == HAK_TAG_LARGE) {
+        hak_guard_tell(about);
+    }
     if (!hak_tag_is_class(tag)) {
         return;
     }

@@ -227,6 +227,7 @@ static void *refill_from_slabs_locked(hak_heap_t *heap, unsigned cls) {
     shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, bin->interval);
     hak_bin_splice(bin, chain.head, chain.tail);
     hak_bins_note_refill(heap, cls, chain.count);
+    hak_bins_add_passed(heap, cls, (int)chain.count);
     hak_heap_note_locked(heap, HAK_EVENT_REFILL, cls, chain.head, chain.count);
     HAK_COUNT(refills);
     return take_first(bin);
@@ -536,7 +537,7 @@ void hak_heap_each_lock(void (*visit)(hak_lock_t *lock, void *context), void *co
 /* No heap was in a slow path when the fork happened (its lock was taken), and a hit path is a
  * consistent state after every store. So an absent thread's bins are chains like any other. */
 void hak_heap_after_fork_in_child(void) {
-    int cancel_type = registry.lock.cancel_type; /* of all locks it was taken first */
+    int cancel_type = registry.lock.cancel_type; /* of these locks it was taken first */
     hak_lock_reset(&registry.lock);
     hak_lock_reset(hak_pool_own_lock());
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {

@@ -9,6 +9,7 @@
 #include "retain.h"
 #include "run_age.h"
 #include "run_tree.h"
+#include "run_watch.h"
 #include "stats.h"
 
 /* From here on a block gets addresses with room behind them, since it may be about to grow. */
@@ -147,6 +148,7 @@ static void list_free(hak_run_t *run) {
 
 /* Takes the neighbour's pages into run. */
 static void absorb(hak_run_t *run, hak_run_t *neighbour) {
+    hak_run_join_stamps(run, run_bytes(run), neighbour, run_bytes(neighbour));
     unlist_free(neighbour);
     if (neighbour->dirty_pages > run->dirty_pages) { /* the greater part says how old the whole is */
         run->since_ms = neighbour->since_ms;
@@ -271,6 +273,7 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
  * as are enough for bytes. Nobody knows in which part dirty pages are: where the rest could hold so
  * many that nothing would seem to have gone, all of it goes. */
 static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
+    hak_run_take_stamp(run, run_bytes(run));
     unlist_free(run);
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
     size_t room = run_end(run) - hak_min(from, run_end(run));
@@ -406,6 +409,7 @@ static void note_wanted_back(const hak_run_t *run, uint32_t now_ms) {
 }
 
 static void make_live(hak_run_t *run, uint32_t now_ms) {
+    hak_run_take_stamp(run, run_bytes(run));
     note_wanted_back(run, now_ms);
     run->live = true;
     run->dirty_pages = 0;
@@ -429,6 +433,7 @@ void *hak_large_alloc(size_t size, size_t align, bool *zero) {
     if (run != NULL) {
         *zero = run->zero;
         make_live(run, now_ms);
+        hak_run_watch(run, size, run_bytes(run));
         result = (void *)run->start;
         HAK_COUNT(large_allocs);
     }
@@ -454,6 +459,7 @@ static void release_run(hak_run_t *run, size_t dirty_pages) {
     run->dirty_pages = dirty_pages;
     run->zero = dirty_pages == 0;
     run->since_ms = now_ms;
+    hak_run_stamp(run);
     free_run(run);
     keep_within_bounds(now_ms);
 }
@@ -462,6 +468,7 @@ bool hak_large_free(void *p) {
     hak_lock(&large.lock);
     hak_run_t *run = live_run(p);
     if (run != NULL) {
+        hak_run_check_slack(run, run_bytes(run));
         release_run(run, run->pages);
         HAK_COUNT(large_frees);
     }
@@ -470,18 +477,23 @@ bool hak_large_free(void *p) {
     return run != NULL;
 }
 
-size_t hak_large_usable(const void *p) {
+size_t hak_large_bytes(const void *p, bool for_program) {
     hak_lock(&large.lock);
     hak_run_t *run = live_run(p);
     size_t bytes = run != NULL ? run_bytes(run) : 0;
+    if (run != NULL && for_program) {
+        hak_run_end_watch(run, bytes);
+    }
     hak_unlock(&large.lock);
     return bytes;
 }
 
 static void shrink_run(hak_run_t *run, size_t pages) {
     size_t before = run_bytes(run);
+    if (pages == run->pages) {
+        return;
+    }
     run->dirty_pages = run->pages; /* all of the rest may be dirty */
-    run->zero = false;
     run->since_ms = hak_os.now_ms();
     if (cut_run(run, pages)) {
         hak_retain_sub_live(&large.share, before - run_bytes(run));
@@ -516,30 +528,34 @@ static bool grow_run(hak_run_t *run, size_t pages) {
     if (shape_run(next, more, page_bytes()) == NULL) {
         return false;
     }
+    hak_run_take_stamp(next, run_bytes(next));
     note_wanted_back(next, now_ms);
     hak_retain_add_live(&large.share, run_bytes(next));
     run->pages += next->pages;
+    run->zero = next->zero;
     drop_run(next);
     set_entries(run);
     HAK_COUNT(large_grown);
     return true;
 }
 
+static bool resize_run(hak_run_t *run, size_t size) {
+    size_t pages = pages_of(size);
+    hak_run_check_slack(run, run_bytes(run));
+    if (pages <= run->pages) {
+        run->zero = false; /* its last page is the program's */
+        shrink_run(run, pages);
+    } else if (!grow_run(run, pages)) {
+        return false;
+    }
+    hak_run_watch(run, size, run_bytes(run));
+    return true;
+}
+
 bool hak_large_resize(void *p, size_t size) {
-    bool done = false;
     hak_lock(&large.lock);
     hak_run_t *run = live_run(p);
-    if (run != NULL) {
-        size_t pages = pages_of(size);
-        if (pages > run->pages) {
-            done = grow_run(run, pages);
-        } else {
-            if (pages < run->pages) {
-                shrink_run(run, pages);
-            }
-            done = true;
-        }
-    }
+    bool done = run != NULL && resize_run(run, size);
     hak_unlock(&large.lock);
     HAK_ASSERT_EXPENSIVE(hak_large_is_valid());
     return done;
@@ -552,9 +568,13 @@ bool hak_large_move(void *to, void *from) {
     hak_run_t *target = live_run(to);
     if (source != NULL && target != NULL && source->pages <= target->pages &&
         run_bytes(source) >= MOVE_MIN_BYTES) {
+        hak_run_check_slack(source, run_bytes(source));
         HAK_COUNT(remap_calls);
         moved = hak_os.move(from, to, run_bytes(source));
         if (moved) {
+            if (source->pages == target->pages) {
+                hak_run_watch_again(target, run_bytes(target));
+            }
             release_run(source, 0);
             HAK_COUNT(large_moved);
         }

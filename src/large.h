@@ -18,6 +18,9 @@
  *   no two free runs are neighbours
  *   each free run is in the tree, ordered by (pages, start); in the age list if dirty_pages > 0
  *   retained_bytes == the sum of dirty_pages of free runs;  zero => dirty_pages == 0
+ *
+ * What a program must not write, behind a block and into a free run, is looked at when the block is
+ * freed or resized, and when the run is used, joined or given back (run_watch.h).
  */
 #ifndef HAK_LARGE_H
 #define HAK_LARGE_H
@@ -48,8 +51,12 @@ typedef struct {
 void *hak_large_alloc(size_t size, size_t align, bool *zero);
 /* False when p is not the start of a live block; nothing happens then. */
 bool hak_large_free(void *p);
-/* The bytes of the live block that starts at p; 0 when none does. */
-size_t hak_large_usable(const void *p);
+/* The bytes of the live block that starts at p; 0 when none does. for_program: which may write to all of
+ * them from now on. */
+size_t hak_large_bytes(const void *p, bool for_program);
+HAK_INLINE size_t hak_large_usable(const void *p) {
+    return hak_large_bytes(p, true);
+}
 /* Grows or shrinks the live block at p where it stands; false leaves it as it is. */
 bool hak_large_resize(void *p, size_t size);
 /* Moves the pages of one live block to another that is not smaller; false: copy instead. */

@@ -180,6 +180,24 @@ void hak_message_fatal_about(const void *about, const char *format, ...) {
     abort();
 }
 
+bool hak_message_goes_on;
+
+void hak_message_misuse(const void *about, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    if (hak_message_goes_on) {
+        write_line("hakmem: ", format, args);
+        va_end(args);
+        return;
+    }
+    write_fatal(format, args);
+    va_end(args);
+    if (hak_message_on_details != NULL) {
+        hak_message_on_details(about);
+    }
+    abort();
+}
+
 void hak_assert_failed(const char *condition, const char *file, int line) {
     hak_message_fatal("assertion failed: %s (%s:%d)", condition, file, line);
 }

@@ -36,10 +36,18 @@ static bool read_word(const char *text, const entry_t *entry, unsigned *out) {
     static const struct {
         const char *word;
         unsigned value, high;
-    } words[] = {{"off", 0, 2}, {"on", 1, 2}, {"auto", 2, 2},
-                 {"no", 0, 1},  {"yes", 1, 1}, {"off", 0, 1}, {"on", 1, 1}};
+        const unsigned *only; /* NULL: any of that range */
+    } words[] = {{"no", 0, 1, NULL},
+                 {"yes", 1, 1, NULL},
+                 {"off", 0, 1, NULL},
+                 {"on", 1, 1, NULL},
+                 {"off", 0, 2, NULL},
+                 {"on", 1, 2, NULL},
+                 {"auto", 2, 2, &hak_options.thp},
+                 {"warn", 2, 2, &hak_options.harden}};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (entry->high == words[i].high && strcmp(text, words[i].word) == 0) {
+        bool takes = words[i].only == NULL || words[i].only == entry->value;
+        if (takes && entry->high == words[i].high && strcmp(text, words[i].word) == 0) {
             *out = words[i].value;
             return true;
         }

@@ -35,6 +35,10 @@ typedef struct {
     /* Makes the range resident, its contents unchanged, for less than a fault for each page costs. */
     bool (*populate)(void *addr, size_t bytes);
     void (*huge_pages)(void *addr, size_t bytes, hak_huge_t wish);
+    /* Whether the pages may be read and written, or not be touched at all; their contents stay. False
+     * (a limit of mappings, memory that must be promised) leaves them as they were. */
+    bool (*protect)(void *addr, size_t bytes, bool accessible);
+    size_t (*mappings_max)(void); /* that the process may have; 0 when unknown */
     uint32_t (*now_ms)(void); /* monotonic; wraps after 49 days */
     void (*wait)(void *word, uint32_t while_value);
     void (*wake_one)(void *word);
@@ -62,8 +66,16 @@ bool hak_os_huge_pages_by_default(void);
 int hak_os_process_id(void);
 /* All signals of the calling thread that can be blocked, for good. */
 void hak_os_block_signals(void);
+/* Lets look() see each address whose access ends the program by SIGSEGV or SIGBUS, first; when it
+ * returns, the program ends as it would have. Nothing happens where the program has a handler of its
+ * own. look() runs in the signal handler. */
+void hak_os_catch_faults(void (*look)(const void *address));
 /* Of the calling thread; not 0, below 2^31, and no other living thread's. */
 uint32_t hak_os_thread_id(void);
+/* -1: there is none. */
+int hak_os_open_for_reading(const char *path);
+/* 0 at its end. */
+size_t hak_os_read(int fd, char *text, size_t capacity);
 int hak_os_open_for_writing(const char *path);
 /* Writes go to the end of it; fresh: what it held is gone. */
 int hak_os_open_for_appending(const char *path, bool fresh);

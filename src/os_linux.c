@@ -73,6 +73,29 @@ static bool is_error(long result) {
     return (unsigned long)result > -4096UL;
 }
 
+/* The number that stands behind so many others in a file of one line; 0 when there is none. */
+static size_t number_in_file(const char *path, unsigned before) {
+    char text[64] = {0};
+    long fd = call3(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC);
+    if (is_error(fd)) {
+        return 0;
+    }
+    (void)call3(SYS_read, fd, (long)text, (long)sizeof text - 1);
+    (void)call3(SYS_close, fd, 0, 0);
+    const char *at = text;
+    size_t number = 0;
+    for (; before != 0; before--) {
+        while (*at != '\0' && *at != ' ') {
+            at++;
+        }
+        at += *at == ' ';
+    }
+    for (; *at >= '0' && *at <= '9'; at++) {
+        number = number * 10 + (size_t)(*at - '0');
+    }
+    return number;
+}
+
 static long map_memory(void *addr, size_t bytes, int flags) {
     return call6(SYS_mmap, (long)addr, (long)bytes, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
@@ -130,6 +153,15 @@ static void os_huge_pages(void *addr, size_t bytes, hak_huge_t wish) {
                 wish == HAK_HUGE_PLEASE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+static bool os_protect(void *addr, size_t bytes, bool accessible) {
+    return !is_error(call3(SYS_mprotect, (long)addr, (long)bytes,
+                           accessible ? PROT_READ | PROT_WRITE : PROT_NONE));
+}
+
+static size_t os_mappings_max(void) {
+    return number_in_file("/proc/sys/vm/max_map_count", 0);
+}
+
 static uint32_t os_now_ms(void) {
     struct timespec now = {0, 0};
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* vDSO: no system call, cannot fail */
@@ -166,6 +198,8 @@ hak_os_t hak_os = {
     .move = os_move,
     .populate = os_populate,
     .huge_pages = os_huge_pages,
+    .protect = os_protect,
+    .mappings_max = os_mappings_max,
     .now_ms = os_now_ms,
     .wait = os_wait,
     .wake_one = os_wake_one,
@@ -279,8 +313,53 @@ void hak_os_block_signals(void) {
     (void)call6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, 0, sizeof all, 0, 0);
 }
 
+static void (*fault_look)(const void *address); /* written before its handlers are in place */
+
+/* When it returns, the instruction is run again and ends the program; a signal that somebody sent is
+ * sent again. */
+static void on_fault(int number, siginfo_t *info, void *context) {
+    (void)context;
+    const bool is_sent = info->si_code <= 0;
+    if (!is_sent) {
+        fault_look(info->si_addr);
+    }
+    const struct sigaction standard = {.sa_handler = SIG_DFL};
+    (void)sigaction(number, &standard, NULL);
+    if (is_sent) {
+        (void)call3(SYS_tgkill, hak_os_process_id(), (long)hak_os_thread_id(), number);
+    }
+}
+
+/* libc's function and not a raw call: the kernel's needs code to return from a handler, which libc
+ * has. It is no cancellation point, takes no lock, and touches errno only when it fails. */
+static void catch_one(int number) {
+    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction before;
+    action.sa_sigaction = on_fault;
+    if (sigaction(number, NULL, &before) == 0 && (before.sa_flags & SA_SIGINFO) == 0 &&
+        before.sa_handler == SIG_DFL) {
+        (void)sigaction(number, &action, NULL);
+    }
+}
+
+void hak_os_catch_faults(void (*look)(const void *address)) {
+    fault_look = look;
+    catch_one(SIGSEGV);
+    catch_one(SIGBUS);
+}
+
 uint32_t hak_os_thread_id(void) {
     return (uint32_t)call3(SYS_gettid, 0, 0, 0);
+}
+
+int hak_os_open_for_reading(const char *path) {
+    long fd = call3(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC);
+    return is_error(fd) ? -1 : (int)fd;
+}
+
+size_t hak_os_read(int fd, char *text, size_t capacity) {
+    long got = call3(SYS_read, fd, (long)text, (long)capacity);
+    return is_error(got) ? 0 : (size_t)got;
 }
 
 int hak_os_open_for_writing(const char *path) {
@@ -295,24 +374,9 @@ int hak_os_open_for_appending(const char *path, bool fresh) {
     return is_error(fd) ? -1 : (int)fd;
 }
 
-/* The second number of /proc/self/statm, in pages. */
+/* In pages. */
 size_t hak_os_resident_bytes(void) {
-    char text[64] = {0};
-    long fd = call3(SYS_openat, AT_FDCWD, (long)"/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (is_error(fd)) {
-        return 0;
-    }
-    (void)call3(SYS_read, fd, (long)text, (long)sizeof text - 1);
-    (void)call3(SYS_close, fd, 0, 0);
-    const char *at = text;
-    size_t pages = 0;
-    while (*at != '\0' && *at != ' ') {
-        at++;
-    }
-    for (at += *at == ' '; *at >= '0' && *at <= '9'; at++) {
-        pages = pages * 10 + (size_t)(*at - '0');
-    }
-    return pages * getauxval(AT_PAGESZ);
+    return number_in_file("/proc/self/statm", 1) * getauxval(AT_PAGESZ);
 }
 
 size_t hak_os_working_directory(char *path, size_t capacity) {

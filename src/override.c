@@ -10,8 +10,10 @@
 #include "alloc_fast.h"
 #include "foreign.h"
 #include "hakmem.h"
+#include "harden.h"
 #include "os.h"
 #include "report.h"
+#include "sample.h"
 #include "tick.h"
 #include "walk.h"
 
@@ -102,18 +104,21 @@ HAK_EXPORT void cfree(void *p) {
     hak_free_fast(p);
 }
 
-/* C23: the sizes are promises of the caller; the checks of free() need none of them. */
+/* C23: the sizes are promises of the caller; the checks of free() need none of them, the hardened mode
+ * compares. */
 HAK_EXPORT void free_sized(void *p, size_t size);
 HAK_EXPORT void free_sized(void *p, size_t size) {
-    (void)size;
-    hak_free_fast(p);
+    if (HAK_UNLIKELY(!hak_free_hit(p))) {
+        hak_free_cold_by(p, HAK_BY_MALLOC, size);
+    }
 }
 
 HAK_EXPORT void free_aligned_sized(void *p, size_t align, size_t size);
 HAK_EXPORT void free_aligned_sized(void *p, size_t align, size_t size) {
     (void)align;
-    (void)size;
-    hak_free_fast(p);
+    if (HAK_UNLIKELY(!hak_free_hit(p))) {
+        hak_free_cold_by(p, HAK_BY_MALLOC, size);
+    }
 }
 
 /* ---- Looking inside -------------------------------------------------------------------------- */
@@ -231,16 +236,22 @@ HAK_EXPORT int hak_heap_visit(int (*callback)(const hak_visit_t *what, void *arg
     return hak_walk(callback, arg);
 }
 
+HAK_EXPORT size_t hak_check(void) {
+    return hak_harden_check();
+}
+
 __attribute__((constructor)) static void at_load(void) {
     hak_foreign_free = hak_libc_free;
     hak_foreign_size = hak_libc_size;
-    /* Only who asks for figures pays for a start before the first allocation. */
+    /* Only who asks for something pays for a start before the first allocation. */
     static const char *const names[] = {"HAKMEM_STATS", "HAKMEM_LEAKS", "HAKMEM_HELP",
                                         "HAKMEM_VERBOSE", "HAKMEM_LIVE",
-                                        "HAKMEM_STATS_INTERVAL_MS"};
+                                        "HAKMEM_STATS_INTERVAL_MS", "HAKMEM_HARDEN",
+                                        "HAKMEM_GUARD_SAMPLE"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (getenv(names[i]) != NULL) {
             free(malloc(1));
+            hak_sample_start_stacks();
             hak_report_prepare_exit();
             return;
         }
@@ -248,6 +259,7 @@ __attribute__((constructor)) static void at_load(void) {
 }
 
 __attribute__((destructor)) static void at_exit(void) {
+    (void)hak_harden_check();
     hak_tick_at_exit();
     hak_report_at_exit();
 }

@@ -87,6 +87,7 @@ static hak_superslab_t *map_superslab(bool grown) {
     }
     ss->active = ss->empty = 0;
     ss->mapped = true;
+    ss->sealed = false;
     advise_huge_pages(ss, grown);
     hak_map_set_tags(ss->base, HAK_SLOTS, HAK_TAG_UNUSED);
     hak_map_set_record(ss->base, ss);

@@ -5,6 +5,7 @@
 #include "report.h"
 
 #include "alloc.h"
+#include "guard.h"
 #include "large.h"
 #include "pool.h"
 #include "stats.h"
@@ -66,6 +67,7 @@ static void gather_pool_and_large(hak_stats_t *stats) {
     hak_large_gauges_t large;
     hak_pool_gauges(&pool);
     hak_large_gauges(&large);
+    hak_guard_leave_out_held(&large.live_blocks, &large.live_bytes);
     stats->large_blocks = large.live_blocks;
     stats->large_bytes = large.live_bytes;
     stats->live_blocks += large.live_blocks;

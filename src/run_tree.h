@@ -16,9 +16,11 @@ typedef struct hak_run {
     size_t dirty_pages;            /* free runs: how many may be resident; live runs: 0 */
     struct hak_run *left, *right;  /* free runs: the tree. Spare records: left links them */
     struct hak_run *older, *newer; /* free runs with dirty pages, by age */
+    size_t slack;                  /* live runs: bytes at the end that are watched (run_watch.h) */
     uint32_t since_ms;             /* free runs: when freed, or purged */
     bool live;
-    bool zero;                     /* free runs: reads as zero throughout */
+    bool zero;                     /* free runs: reads as zero throughout. Live: the slack does */
+    bool stamped;                  /* free runs: the first bytes are watched */
 } hak_run_t;
 
 void hak_run_tree_insert(hak_run_t **tree, hak_run_t *run);

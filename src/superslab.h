@@ -63,6 +63,8 @@ typedef struct hak_superslab {
     bool clean;                        /* pool, in the LRU: none of it may be resident */
     bool mapped;                       /* pool */
     bool huge;                         /* const while mapped: asked for a huge page */
+    bool sealed;                       /* hardened mode (armor.c): was made untouchable where not ACTIVE */
+    void *sheet;                       /* hardened mode: what is known of its blocks */
     hak_slab_t slabs[HAK_SLOTS];
 } hak_superslab_t;
 

@@ -12,6 +12,8 @@
 #include <pthread.h>
 
 #include "alloc.h"
+#include "armor.h"
+#include "guard.h"
 #include "large.h"
 #include "os.h"
 #include "pool.h"
@@ -92,13 +94,25 @@ static void visit_slab(hak_slab_t *slab, void *context) {
     }
     for (size_t i = 0; i < carved; i++) {
         const char *block = base + i * stride;
-        if (!is_free(walk, ss, block) && !visit(walk, HAK_VISIT_BLOCK, slab->cls, block, stride)) {
+        size_t size = stride;
+        bool live = hak_hardened ? hak_armor_is_live_locked(slab, (unsigned)i, &size)
+                                 : !is_free(walk, ss, block);
+        if (live && !visit(walk, HAK_VISIT_BLOCK, slab->cls, block, size)) {
             return;
         }
     }
 }
 
+/* Of a run with untouchable pages, the block in it; none where it was freed and is held. */
 static bool visit_large(void *start, size_t bytes, void *context) {
+    hak_guard_place_t place = hak_guard_run_locked(start);
+    if (place.kind == HAK_GUARD_FREED) {
+        return true;
+    }
+    if (place.kind != HAK_GUARD_NONE) {
+        start = place.start;
+        bytes = place.size;
+    }
     return visit(context, HAK_VISIT_BLOCK, -1, start, bytes);
 }
 

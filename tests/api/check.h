@@ -167,6 +167,12 @@ static inline size_t status_kib(const char *key) {
     return (size_t)strtoull(line + strlen(key) + 1, NULL, 10);
 }
 
+// HAKMEM_HARDEN is set: blocks cost more, and what was freed cannot be read.
+static inline int is_hardened(void) {
+    const char *mode = getenv("HAKMEM_HARDEN");
+    return mode != NULL && mode[0] != '0';
+}
+
 // A "Key:" line of /proc/self/smaps_rollup in KiB. The kernel walks the page tables for it, while
 // what "Vm...:" lines tell may be behind by some hundred KiB.
 static inline size_t rollup_kib(const char *key) {

@@ -114,7 +114,7 @@ static void burst_and_idle(void) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
     if (runs_under_hakmem()) {
-        CHECK(idle <= start + 16 * MIB / KIB);
+        CHECK(idle <= start + (is_hardened() ? 32 : 16) * MIB / KIB);
     }
 }
 
@@ -247,7 +247,7 @@ static void survive_and_go(void) {
     CHECK(survivors <= peak + 256);
     CHECK(again <= peak + 256);
     if (runs_under_hakmem()) {
-        CHECK(peak <= start + live_kib + live_kib / 32);
+        CHECK(peak <= start + live_kib + live_kib / (is_hardened() ? 4 : 32));
         CHECK(end <= start + 6 * MIB / KIB);
     }
 }

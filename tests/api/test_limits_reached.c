@@ -231,7 +231,7 @@ static void exhaust_by_turns(void) {
         size_t count = count_until_null(sizes[i]);
         first[i] = turn < COUNT_OF(sizes) ? count : first[i];
         if (runs_under_hakmem()) { // glibc comes close
-            CHECK(count * sizes[i] >= room / 100 * 85);
+            CHECK(count * sizes[i] >= room / 100 * (is_hardened() ? 60 : 85));
             CHECK(count >= first[i]);
         }
     }

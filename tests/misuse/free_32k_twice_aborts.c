@@ -1,5 +1,6 @@
 // The largest mid request freed twice.
 // expect: hakmem: double free of %P \((class [0-9]+, 32768 bytes|memory already returned)\)
+// hardened: hakmem: double free of %P \(guarded, 32768 bytes\)
 #include "misuse.h"
 
 int main(void) {

@@ -1,5 +1,6 @@
 // A tiny block freed, its second word overwritten through a stale pointer, freed again: its bin runs in a circle.
 // expect: hakmem: double free: a block came home twice, near 0x[0-9a-f]+ \(class [0-9]+, 64 bytes\)
+// hardened: hakmem: double free of 0x[0-9a-f]+ \(class [0-9]+, [0-9]+ bytes\)
 #include "misuse.h"
 
 int main(void) {

@@ -6,7 +6,9 @@
 #
 # Every *.c and *.cc beside this script is a case; its program is PROGDIR/<name>. The line
 # `// expect: REGEX` of the source is an extended regex for the whole line; %P and %Q stand for the
-# pointers that the program announced on stdout.
+# pointers that the program announced on stdout. `// env: NAME=value ...` sets variables for it,
+# `// hardened: REGEX` is expected instead of a program without such a line where this script runs under
+# HAKMEM_HARDEN=1.
 set -u
 export LC_ALL=C
 
@@ -31,11 +33,14 @@ fail() {
 
 # The regex of source $1 with the announced pointers of file $2 filled in.
 expected_line() {
-    local regex name value
+    local regex name value hardened
     regex=$(sed -n 's|^// expect: ||p' "$1")
-    # Hardened blocks carry a header byte: their strides are not the default mode's.
-    if [[ ${HAKMEM_HARDEN:-0} == 1 ]]; then
-        regex=$(sed -E 's/, [0-9]+ bytes/, [0-9]+ bytes/' <<<"$regex")
+    if [[ ${HAKMEM_HARDEN:-0} == 1 ]] && ! grep -q '^// env: ' "$1"; then
+        hardened=$(sed -n 's|^// hardened: ||p' "$1")
+        # Hardened blocks are as large as was asked for, and large ones are guarded.
+        regex=${hardened:-$(sed -E -e 's/, [0-9]+ bytes/, [0-9]+ bytes/' \
+            -e 's/\(large, /(guarded, /' -e 's/\((class|large)/(\1/' \
+            -e 's/inside a large block \\\(block at ([^,]*), ([^)]*)\)/inside a block \\(guarded, \2, block at \1\\)/' <<<"$regex")}
     fi
     while read -r name value; do
         regex=${regex//%$name/$value}
@@ -44,7 +49,7 @@ expected_line() {
 }
 
 run_case() {
-    local source=$1 name regex status lines line
+    local source=$1 name regex status lines line settings
     name=$(basename "${source%.*}")
     if [[ $(grep -c '^// expect: .' "$source") -ne 1 ]]; then
         fail "$name" "no single '// expect:' line in the source"
@@ -55,8 +60,9 @@ run_case() {
         return
     fi
     # The inner shell keeps what `timeout` itself may print out of the program's stderr.
+    read -ra settings < <(sed -n 's|^// env: |HAKMEM_HARDEN=0 |p' "$source")
     # shellcheck disable=SC2016 # expanded by the inner shell
-    timeout 60 sh -c 'LD_PRELOAD=$1 exec "$2" >"$3" 2>"$4"' sh \
+    timeout 60 env "${settings[@]}" sh -c 'LD_PRELOAD=$1 exec "$2" >"$3" 2>"$4"' sh \
         "$lib" "$progdir/$name" "$work/out" "$work/err" 2>/dev/null
     status=$?
     regex=$(expected_line "$source" "$work/out")

@@ -1,5 +1,6 @@
 // The first word of a freed block now leads into live memory, which is not handed out.
 // expect: hakmem: free list is corrupt: %P was written to after it was freed \(class [0-9]+, 64 bytes\)
+// hardened: hakmem: use after free: 0x[0-9a-f]+ was written to at 0x[0-9a-f]+ after it was freed \(class [0-9]+, [0-9]+ bytes\)
 #include "misuse.h"
 
 int main(void) {

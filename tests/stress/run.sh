@@ -4,7 +4,7 @@
 # usage: run.sh LIB PROGDIR [SECONDS]     LIB may be "none"; SECONDS for each stress run (5)
 #
 # Every *.c beside this script is a program, PROGDIR/<name>. stress.c runs in the ways listed below,
-# the others once with their defaults. A run passes when it exits 0 and its last line ends in `ok`.
+# the others once with their defaults. STRESS_ONLY="NAME ..." runs those programs only. A run passes when it exits 0 and its last line ends in `ok`.
 set -u
 export LC_ALL=C
 
@@ -54,6 +54,7 @@ run_stress() {
 shopt -s nullglob
 for source in "$here"/*.c; do
     name=$(basename "${source%.c}")
+    [[ -z ${STRESS_ONLY:-} || " $STRESS_ONLY " == *" $name "* ]] || continue
     if [[ $name == stress ]]; then
         run_stress stress_one_thread --threads 1
         run_stress stress_four_threads --threads 4

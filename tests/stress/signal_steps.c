@@ -74,6 +74,9 @@ static void plan_course(void) {
         size_t dice = n < 2 * WAVE ? 1 : stress_below(&random, 8);
         size_t mixed = stress_below(&random, 3) != 0 ? 0 : stress_below(&random, COUNT_OF(sizes));
         size_t size = sizes[n < 2 * WAVE ? n % 3 : mixed];
+        if (stress_is_hardened() && size > 100) { // all bytes of a block are filled and looked at
+            size = 100;
+        }
         op_kind_t kind = size_at[place] == 0 ? OP_MALLOC : OP_FREE;
         if (dice == 0 && size <= 1000) { // clearing and copying are many steps that teach nothing
             kind = kind == OP_MALLOC ? OP_CALLOC : OP_REALLOC;

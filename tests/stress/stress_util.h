@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,12 @@
         stress_print(fail_text_);                                                                  \
         _exit(1);                                                                                  \
     } while (0)
+
+// HAKMEM_HARDEN is set.
+static inline bool stress_is_hardened(void) {
+    const char *mode = getenv("HAKMEM_HARDEN");
+    return mode != NULL && mode[0] != '0';
+}
 
 static inline void stress_print(const char *text) {
     ssize_t ignored = write(STDERR_FILENO, text, strlen(text));

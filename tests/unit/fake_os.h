@@ -21,6 +21,7 @@ typedef enum {
     FAKE_PURGE,
     FAKE_MOVE,
     FAKE_POPULATE,
+    FAKE_PROTECT,
     FAKE_ANY,
     FAKE_ENTRIES
 } fake_entry_t;
@@ -33,6 +34,7 @@ static struct {
     unsigned fail_last[FAKE_ENTRIES];
     hak_map_result_t map_at_failure;
     unsigned huge_wishes[HAK_HUGE_PLEASE + 1]; /* calls, by what was wished for */
+    size_t mappings_max; /* 0: the real system's */
     bool own_clock;
     uint32_t now_ms;
     char text[65536]; /* what was written, ended by 0 */
@@ -81,6 +83,14 @@ static inline void fake_os_huge_pages(void *addr, size_t bytes, hak_huge_t wish)
     fake_os.real.huge_pages(addr, bytes, wish);
 }
 
+static inline bool fake_os_protect(void *addr, size_t bytes, bool accessible) {
+    return !fake_os_fails(FAKE_PROTECT) && fake_os.real.protect(addr, bytes, accessible);
+}
+
+static inline size_t fake_os_mappings_max(void) {
+    return fake_os.mappings_max != 0 ? fake_os.mappings_max : fake_os.real.mappings_max();
+}
+
 static inline uint32_t fake_os_now_ms(void) {
     return fake_os.own_clock ? fake_os.now_ms : fake_os.real.now_ms();
 }
@@ -120,6 +130,8 @@ static inline void fake_os_install(void) {
         hak_os.move = fake_os_move;
         hak_os.populate = fake_os_populate;
         hak_os.huge_pages = fake_os_huge_pages;
+        hak_os.protect = fake_os_protect;
+        hak_os.mappings_max = fake_os_mappings_max;
         hak_os.now_ms = fake_os_now_ms;
     }
     fake_os_reset();

@@ -179,7 +179,7 @@ static void alloc_aligned_failure_leaves_errno_alone(void **state) {
     (void)state;
     errno = EXDEV;
     assert_null(hak_alloc_aligned(SIZE_MAX, 64));
-    assert_null(hak_alloc_cold((size_t)PTRDIFF_MAX));
+    assert_null(hak_alloc_cold((size_t)PTRDIFF_MAX, 1, HAK_BY_MALLOC));
     assert_int_equal(errno, EXDEV);
 }
 

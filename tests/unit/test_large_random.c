@@ -90,10 +90,9 @@ static void resize(size_t which, size_t size) {
     b->bytes = hak_round_up(size, PAGE);
     live_bytes += b->bytes - before;
     assert_int_equal(hak_large_usable(b->start), b->bytes);
-    assert_true(is_marked(b->start, hak_min(before, b->bytes), b->number));
-    if (b->bytes > before) {
-        mark(b, before);
-    }
+    size_t kept = hak_round_down(hak_min(before, size), PAGE); /* what is behind size may change */
+    assert_true(is_marked(b->start, kept, b->number));
+    mark(b, kept);
 }
 
 /* The last block becomes the new place of another. */

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 
+#include "canary.h"
 #include "fake_os.h"
+#include "guard.h"
 #include "heap_case.h"
 
 #define MIB ((size_t)1 << 20)
@@ -91,6 +93,24 @@ UNIT_CHILD(walk_names_a_block_of_each_class_and_large_ones) {
     hak_free((void *)(uintptr_t)known[HAK_CLASSES].address);
     forget(known[HAK_CLASSES].address);
     check_walk();
+}
+
+UNIT_CHILD(walk_names_guarded_blocks_as_they_were_asked_for) {
+    hak_free(hak_malloc(1)); /* it has started */
+    hak_canary_init();
+    char *freed = hak_guard_alloc(100, 16, HAK_BY_MALLOC, HAK_GUARD_HARDENED);
+    for (size_t i = 0; i < 3; i++) {
+        known[i].address = hak_guard_alloc(100 + i, 16, HAK_BY_MALLOC, HAK_GUARD_HARDENED);
+        known[i].size = 100 + i;
+    }
+    CHECK(hak_guard_free(freed));
+    known_count = 3;
+    CHECK(hak_walk(look, NULL) == 0);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(known[i].seen == 1);
+    }
+    CHECK(unknown == 0 && walked_bytes == 303);
+    CHECK(figures().stats.live_blocks == 3 && figures().stats.large_bytes == 3 * 3 * 4096);
 }
 
 UNIT_CHILD(walk_free_blocks_in_bin_reserve_slab_and_queue_are_not_named) {
@@ -298,6 +318,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(walk_before_the_first_block_names_nothing),
         cmocka_unit_test(walk_names_a_block_of_each_class_and_large_ones),
+        cmocka_unit_test(walk_names_guarded_blocks_as_they_were_asked_for),
         cmocka_unit_test(walk_free_blocks_in_bin_reserve_slab_and_queue_are_not_named),
         cmocka_unit_test(walk_bins_of_other_threads_and_of_ended_ones_are_not_named),
         cmocka_unit_test(walk_live_block_with_a_stamp_is_named),

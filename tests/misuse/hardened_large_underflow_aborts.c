@@ -1,0 +1,11 @@
+// env: HAKMEM_HARDEN=1
+// expect: hakmem: heap underflow before %P \(guarded, 100000 bytes\)(: access to 0x[0-9a-f]+)?
+#include "misuse.h"
+
+int main(void) {
+    char *p = malloc(100000);
+    announce('P', p);
+    *(volatile char *)moved(p, -1) = 0;
+    free(hide(p));
+    return 0;
+}

@@ -1,0 +1,9 @@
+// env: HAKMEM_HARDEN=1
+// expect: hakmem: invalid realloc of %P: allocated by operator new \(class [0-9]+, 100 bytes\)
+#include "misuse.h"
+
+int main() {
+    void *p = ::operator new(100);
+    announce('P', p);
+    return realloc(hide(p), 200) == nullptr;
+}
