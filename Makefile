@@ -31,7 +31,7 @@ BENCHES := $(filter-out $(BUILD)/bench/compare%,$(patsubst bench/%.c,$(BUILD)/be
 BENCH_PROGRAMS := $(BENCHES) $(BUILD)/bench/containers $(BUILD)/bench/compare
 
 .DELETE_ON_ERROR:
-.PHONY: all help run bench bench-memory test unit model misuse api stress preload tools sanitize count \
+.PHONY: all help run bench bench-memory test unit model misuse matrix matrix-list misuse-matrix api hardened stress preload tools sanitize count \
         check-object check-exports check-layers check-options options check-format tidy clang-build deps install clean
 
 all: libhakmem.so libhakmem.a ## build the libraries (the default)
@@ -89,7 +89,7 @@ bench-memory: libhakmem.so $(BENCH_PROGRAMS) ## RSS over time beside all allocat
 
 # ---- Tests ---------------------------------------------------------------------------------
 
-test: deps all check-layers check-options check-exports check-object unit api misuse stress preload tools count model \
+test: deps all check-layers check-options check-exports check-object unit api misuse matrix stress hardened preload tools count model \
       sanitize clang-build ## run every test
 	@echo "all tests passed"
 
@@ -166,6 +166,30 @@ api: libhakmem.so $(API_PROGRAMS) ## corner semantics of every exported function
 
 misuse: libhakmem.so $(call PROGRAMS,misuse) ## each wrong free: one line, then SIGABRT
 	@tests/misuse/run.sh libhakmem.so $(BUILD)/tests/misuse
+
+# What of the misuse matrix hakmem catches is kept in a list, which `make matrix-list` writes anew.
+MATRIX := tests/misuse/matrix
+$(BUILD)/tests/misuse/matrix: $(wildcard $(MATRIX)/*.cc $(MATRIX)/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo "  CXX  $@"
+	@$(CXX) $(filter-out -O2,$(TEST_CXXFLAGS)) -O1 -o $@ $(wildcard $(MATRIX)/*.cc)
+
+matrix: libhakmem.so $(BUILD)/tests/misuse/matrix ## each misuse in a program that goes on: what was caught still is
+	@scripts/misuse-matrix.sh $(BUILD)/tests/misuse/matrix libhakmem.so --check $(MATRIX)/caught.txt
+
+matrix-list: libhakmem.so $(BUILD)/tests/misuse/matrix ## write the list of what is caught
+	@scripts/misuse-matrix.sh $(BUILD)/tests/misuse/matrix libhakmem.so --write $(MATRIX)/caught.txt
+
+# PEERS=dir: every NAME.so in it; ARGS: --runs N, --markdown FILE.
+misuse-matrix: libhakmem.so $(BUILD)/tests/misuse/matrix ## what glibc and others catch beside hakmem (PEERS=dir)
+	@PEERS="$(PEERS)" scripts/misuse-matrix.sh $(BUILD)/tests/misuse/matrix libhakmem.so $(ARGS)
+
+# The others take long in that mode: HARDENED_STRESS= runs them all.
+HARDENED_STRESS ?= stress cancel_steps fork_steps late_threads many_threads
+hardened: libhakmem.so $(API_PROGRAMS) $(call PROGRAMS,misuse) $(call PROGRAMS,stress) ## the same in the hardened mode
+	@HAKMEM_HARDEN=1 tests/misuse/run.sh libhakmem.so $(BUILD)/tests/misuse
+	@HAKMEM_HARDEN=1 tests/api/run.sh libhakmem.so $(BUILD)/tests/api
+	@HAKMEM_HARDEN=1 STRESS_ONLY="$(HARDENED_STRESS)" tests/stress/run.sh libhakmem.so $(BUILD)/tests/stress 1
 
 SECONDS_EACH ?= 3
 stress: libhakmem.so $(call PROGRAMS,stress) ## threads, churn, forks, exits, with verified contents and bounded memory
