@@ -10,11 +10,11 @@
 #include "chance.h"
 #include "os.h"
 #include "pool.h"
+#include "sheet.h"
 #include "stats.h"
 
-/* Threads' ids follow each other, so that neighbours meet only where there are more than these. */
+/* Ids of threads follow each other: neighbours meet only where there are more than these. */
 #define ARENAS 16U
-#define BLOCKS_MOST (HAK_SLOT_BYTES / HAK_ALIGNMENT)
 /* Blocks of a class that an arena holds back before they may be handed out again. */
 #define HELD_BYTES ((size_t)32 << 10)
 #define HELD_LEAST 4U
@@ -24,25 +24,6 @@
 
 bool hak_hardened;
 
-#define HEADER_NOT_LIVE ((unsigned char)0x9C)
-
-enum { NEVER, LIVE, FREE, HELD };
-
-typedef struct {
-    uint16_t size; /* of a LIVE block */
-    uint8_t state;
-    uint8_t origin;
-} note_t;
-
-_Static_assert(sizeof(note_t) == 4, "a sheet is a quarter of its SuperSlab");
-
-typedef struct {
-    note_t notes[HAK_SLOTS][BLOCKS_MOST]; /* whole pages for each slot */
-    note_t behind; /* NEVER, as number 0 of each slab is: what follows the last block of all */
-    uint64_t free[HAK_SLOTS][BLOCKS_MOST / 64];
-    uint16_t free_bits[HAK_SLOTS];    /* how many are set */
-    _Atomic uint8_t arena[HAK_SLOTS]; /* atomic, relaxed: of the slab that starts there */
-} sheet_t;
 
 typedef struct {
     hak_slab_t *slabs; /* with blocks to hand out */
@@ -63,117 +44,73 @@ static struct {
     arena_t arenas[ARENAS];
 } armor;
 
-/* A block, and all that is known of where it stands. */
-typedef struct {
-    hak_slab_t *slab;
-    sheet_t *sheet;
-    note_t *note;
-    unsigned char *start;
-    size_t stride;
-    unsigned cls, index;
-} place_t;
-
 static unsigned random_below(arena_t *arena, unsigned bound) {
     return hak_chance_below(&arena->random, bound);
 }
 
-/* ---- Places ---------------------------------------------------------------------------------- */
-
-HAK_INLINE place_t place_of(hak_slab_t *slab, unsigned index) {
-    sheet_t *sheet = hak_slab_superslab(slab)->sheet;
-    size_t stride = hak_class_stride(slab->cls);
-    return (place_t){
-        .slab = slab,
-        .sheet = sheet,
-        .note = &sheet->notes[slab->index][index],
-        .start = (unsigned char *)hak_slab_base(slab) + index * stride,
-        .stride = stride,
-        .cls = slab->cls,
-        .index = index,
-    };
-}
-
-/* The block that covers p. */
-HAK_INLINE place_t place_at(const void *p, unsigned cls) {
-    hak_slab_t *slab = hak_slab_of(p, cls);
-    size_t offset = (size_t)((uintptr_t)p - (uintptr_t)hak_slab_base(slab));
-    __extension__ typedef unsigned __int128 wide_t;
-    unsigned index = (unsigned)(((wide_t)offset * hak_class_info[cls].wide_inverse) >> 64);
-    return place_of(slab, index);
-}
-
-/* What stands in front of the block that the note is about; it is not number 0. Behind the last block of a
- * slab comes the note of number 0 of the next slot, or sheet.behind. */
-HAK_INLINE unsigned char header_of(const note_t *note, unsigned cls) {
-    if (note->state == LIVE) {
-        return hak_tag_of_class(cls);
-    }
-    return note->state == NEVER && note[-1].state == NEVER ? 0 : HEADER_NOT_LIVE;
-}
-
-static void write_headers(const place_t *place) {
-    place->start[-1] = header_of(place->note, place->cls);
-    place->start[place->stride - 1] = header_of(place->note + 1, place->cls);
+static void write_headers(const hak_place_t *place) {
+    place->start[-1] = hak_header_of(place->note, place->cls);
+    place->start[place->stride - 1] = hak_header_of(place->note + 1, place->cls);
 }
 
 /* What is free looks the same as what nobody may write to. Not zero: a zero is what programs write most
  * through a stale pointer, and a pointer read from such a block leads to no memory. */
-static void fill(const place_t *place) {
+static void fill(const hak_place_t *place) {
     hak_canary_write(place->start, place->stride - 1);
 }
 
 /* ---- Looking for damage ---------------------------------------------------------------------- */
 
 static HAK_COLD void find_fault(hak_armor_finding_t *finding, hak_armor_fault_t fault,
-                                const place_t *place, const void *at) {
+                                const hak_place_t *place, const void *at) {
     *finding = (hak_armor_finding_t){
         .fault = fault,
         .cls = place->cls,
         .block = place->start,
-        .size = place->note->state == LIVE ? place->note->size : place->stride - 1,
+        .size = place->note->state == HAK_LIVE ? place->note->size : place->stride - 1,
         .at = at,
     };
 }
 
 /* The first wrong byte of the block itself, but the last. */
-HAK_INLINE const void *own_damage(const place_t *place) {
-    if (place->note->state == NEVER) {
+HAK_INLINE const void *own_damage(const hak_place_t *place) {
+    if (place->note->state == HAK_NEVER) {
         return hak_zero_damage(place->start, place->stride - 1);
     }
-    size_t size = place->note->state == LIVE ? place->note->size : 0;
+    size_t size = place->note->state == HAK_LIVE ? place->note->size : 0;
     return hak_canary_damage(place->start + size, place->stride - 1 - size);
 }
 
 /* The header behind this block is wrong, whichever side it was seen from. The block was written past if it
  * ends there, if its canary is damaged too, or if nobody ever had the next; else that was written before. */
 static HAK_COLD void find_between(hak_armor_finding_t *finding, hak_slab_t *slab, unsigned index) {
-    place_t left = place_of(slab, index), right = place_of(slab, index + 1);
-    bool left_live = left.note->state == LIVE;
+    hak_place_t left = hak_place_of(slab, index), right = hak_place_of(slab, index + 1);
+    bool left_live = left.note->state == HAK_LIVE;
     const void *first = left_live ? own_damage(&left) : NULL;
     if (first != NULL || (left_live && left.note->size == left.stride - 1) ||
-        (right.note->state == NEVER && index != 0)) {
+        (right.note->state == HAK_NEVER && index != 0)) {
         find_fault(finding, left_live ? HAK_ARMOR_OVERFLOW : HAK_ARMOR_WRITTEN, &left,
                    first != NULL ? first : right.start - 1);
     } else {
-        bool live = right.note->state == LIVE;
+        bool live = right.note->state == HAK_LIVE;
         find_fault(finding, live ? HAK_ARMOR_UNDERFLOW : HAK_ARMOR_WRITTEN, &right, right.start - 1);
     }
 }
 
 /* A block and the headers on both its sides. */
-static bool is_sound(const place_t *place, hak_armor_finding_t *finding) {
+static bool is_sound(const hak_place_t *place, hak_armor_finding_t *finding) {
     const unsigned char *behind = place->start + place->stride - 1;
     const void *damage = own_damage(place);
     if (HAK_UNLIKELY(damage != NULL)) {
-        bool live = place->note->state == LIVE;
+        bool live = place->note->state == HAK_LIVE;
         find_fault(finding, live ? HAK_ARMOR_OVERFLOW : HAK_ARMOR_WRITTEN, place, damage);
         return false;
     }
-    if (HAK_UNLIKELY(place->start[-1] != header_of(place->note, place->cls))) {
+    if (HAK_UNLIKELY(place->start[-1] != hak_header_of(place->note, place->cls))) {
         find_between(finding, place->slab, place->index - 1);
         return false;
     }
-    if (HAK_UNLIKELY(*behind != header_of(place->note + 1, place->cls))) {
+    if (HAK_UNLIKELY(*behind != hak_header_of(place->note + 1, place->cls))) {
         find_between(finding, place->slab, place->index);
         return false;
     }
@@ -182,14 +119,14 @@ static bool is_sound(const place_t *place, hak_armor_finding_t *finding) {
 
 /* Whether p starts a live block, and what else is wrong with it. The place is that of the block which
  * covers p. */
-static place_t inspect(const void *p, unsigned cls, hak_armor_finding_t *finding) {
-    place_t place = place_at(p, cls);
+static hak_place_t inspect(const void *p, unsigned cls, hak_armor_finding_t *finding) {
+    hak_place_t place = hak_place_at(p, cls);
     if (place.index == 0 || place.index >= hak_load_relaxed(&place.slab->carved) ||
-        place.note->state == NEVER) {
+        place.note->state == HAK_NEVER) {
         find_fault(finding, HAK_ARMOR_NO_BLOCK, &place, NULL);
     } else if (place.start != p) {
         find_fault(finding, HAK_ARMOR_INSIDE, &place, NULL);
-    } else if (place.note->state != LIVE) {
+    } else if (place.note->state != HAK_LIVE) {
         find_fault(finding, HAK_ARMOR_FREED, &place, NULL);
     } else {
         if (is_sound(&place, finding)) {
@@ -204,7 +141,7 @@ static place_t inspect(const void *p, unsigned cls, hak_armor_finding_t *finding
 /* ---- Slabs ----------------------------------------------------------------------------------- */
 
 static bool has_room(const hak_slab_t *slab) {
-    const sheet_t *sheet = hak_slab_superslab(slab)->sheet;
+    const hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
     return sheet->free_bits[slab->index] != 0 ||
            hak_load_relaxed(&slab->carved) < hak_class_info[slab->cls].capacity;
 }
@@ -246,7 +183,7 @@ static bool prepare_sheet(hak_superslab_t *ss) {
         return true;
     }
     size_t page = hak_map.page_bytes;
-    size_t bytes = hak_round_up(sizeof(sheet_t), page);
+    size_t bytes = hak_round_up(sizeof(hak_sheet_t), page);
     char *memory = hak_os.map(bytes + 2 * page);
     if (memory == NULL) {
         return false;
@@ -281,7 +218,7 @@ static hak_slab_t *acquire(arena_t *arena, unsigned cls) {
         slab = NULL;
     }
     if (slab != NULL) {
-        sheet_t *sheet = hak_slab_superslab(slab)->sheet;
+        hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
         uint8_t number = (uint8_t)(arena - armor.arenas);
         hak_store_relaxed(&sheet->arena[slab->index], number);
         sheet->free_bits[slab->index] = 0;
@@ -294,20 +231,20 @@ static hak_slab_t *acquire(arena_t *arena, unsigned cls) {
 }
 
 /* Rows of notes are as much as a quarter of what they are about, so they go back with it. */
-static void forget_notes(note_t *notes, unsigned count) {
+static void forget_notes(hak_note_t *notes, unsigned count) {
     size_t page = hak_map.page_bytes;
-    size_t bytes = hak_round_up(count * sizeof(note_t), page);
-    bool whole = bytes <= sizeof(note_t[BLOCKS_MOST]) && (uintptr_t)notes % page == 0;
+    size_t bytes = hak_round_up(count * sizeof(hak_note_t), page);
+    bool whole = bytes <= sizeof(hak_note_t[HAK_SHEET_BLOCKS]) && (uintptr_t)notes % page == 0;
     HAK_COUNT_N(purge_calls, whole);
     if (!whole || !hak_os.purge(notes, bytes)) {
-        memset(notes, 0, count * sizeof(note_t));
+        memset(notes, 0, count * sizeof(hak_note_t));
     }
 }
 
 /* Its memory goes back at once, so it is zero when it comes again, and whoever still writes there is
  * stopped. */
 static void release(arena_t *arena, hak_slab_t *slab) {
-    sheet_t *sheet = hak_slab_superslab(slab)->sheet;
+    hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
     unsigned carved = hak_load_relaxed(&slab->carved);
     char *base = hak_slab_base(slab);
     size_t bytes = slab->slots * HAK_SLOT_BYTES;
@@ -331,7 +268,7 @@ static void release(arena_t *arena, hak_slab_t *slab) {
 
 /* ---- Free blocks ------------------------------------------------------------------------------ */
 
-static void carve(hak_slab_t *slab, sheet_t *sheet) {
+static void carve(hak_slab_t *slab, hak_sheet_t *sheet) {
     const hak_class_info_t *info = &hak_class_info[slab->cls];
     unsigned from = hak_load_relaxed(&slab->carved);
     unsigned to = (unsigned)hak_min(from + hak_max(info->carve, CHOICE_LEAST), info->capacity);
@@ -345,7 +282,7 @@ static void carve(hak_slab_t *slab, sheet_t *sheet) {
 }
 
 /* Any of the free blocks, as chance has it: each one of a word is as likely as the others. */
-static unsigned draw(arena_t *arena, hak_slab_t *slab, sheet_t *sheet) {
+static unsigned draw(arena_t *arena, hak_slab_t *slab, hak_sheet_t *sheet) {
     uint64_t *bits = sheet->free[slab->index];
     unsigned words = (hak_load_relaxed(&slab->carved) + 63U) / 64U;
     unsigned at = random_below(arena, words);
@@ -364,9 +301,9 @@ static unsigned draw(arena_t *arena, hak_slab_t *slab, sheet_t *sheet) {
 
 /* The block left quarantine. */
 static void put_home(arena_t *arena, void *block, unsigned cls) {
-    place_t place = place_at(block, cls);
+    hak_place_t place = hak_place_at(block, cls);
     hak_slab_t *slab = place.slab;
-    place.note->state = FREE;
+    place.note->state = HAK_FREE;
     place.sheet->free[slab->index][place.index / 64] |= (uint64_t)1 << place.index % 64;
     place.sheet->free_bits[slab->index]++;
     if (!slab->listed) {
@@ -417,9 +354,12 @@ static void release_if_dead(arena_t *arena, hak_slab_t *slab) {
 
 /* The arena of the slab at p, which stays the same while a block of it is live. */
 static arena_t *arena_of(const void *p, unsigned cls) {
-    const hak_slab_t *slab = hak_slab_of(p, cls);
-    const sheet_t *sheet = hak_slab_superslab(slab)->sheet;
-    return sheet != NULL ? &armor.arenas[hak_load_relaxed(&sheet->arena[slab->index])] : NULL;
+    const hak_superslab_t *ss = hak_map_record(p);
+    if (ss == NULL || ss->sheet == NULL) { /* unmapped since its tag was read, or not ready yet */
+        return NULL;
+    }
+    const hak_sheet_t *sheet = ss->sheet;
+    return &armor.arenas[hak_load_relaxed(&sheet->arena[hak_slab_of(p, cls)->index])];
 }
 
 /* Locks it. NULL, and the finding says so, if p was no valid pointer, so that another thread could give its
@@ -440,15 +380,15 @@ static arena_t *lock_arena_of(const void *p, unsigned cls, hak_armor_finding_t *
 
 static void *hand_out(arena_t *arena, hak_slab_t *slab, size_t size, hak_origin_t origin,
                       hak_armor_finding_t *finding) {
-    sheet_t *sheet = hak_slab_superslab(slab)->sheet;
+    hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
     if (sheet->free_bits[slab->index] < CHOICE_LEAST) {
         carve(slab, sheet);
     }
-    place_t place = place_of(slab, draw(arena, slab, sheet));
+    hak_place_t place = hak_place_of(slab, draw(arena, slab, sheet));
     bool sound = is_sound(&place, finding);
-    bool fresh = place.note->state == NEVER;
+    bool fresh = place.note->state == HAK_NEVER;
     slab->free_count--;
-    *place.note = (note_t){.size = (uint16_t)size, .state = LIVE, .origin = (uint8_t)origin};
+    *place.note = (hak_note_t){.size = (uint16_t)size, .state = HAK_LIVE, .origin = (uint8_t)origin};
     if (!has_room(slab)) {
         unlist(arena, slab);
     }
@@ -487,11 +427,11 @@ void hak_armor_free(void *p, unsigned cls, hak_armor_finding_t *finding) {
     if (arena == NULL) {
         return;
     }
-    place_t place = inspect(p, cls, finding);
+    hak_place_t place = inspect(p, cls, finding);
     if (finding->fault == HAK_ARMOR_SOUND ||
         (armor.go_on && !hak_armor_is_of_pointer(finding->fault))) {
         fill(&place);
-        place.note->state = HELD;
+        place.note->state = HAK_HELD;
         place.slab->free_count++;
         write_headers(&place);
         hold(arena, p, cls);
@@ -515,7 +455,7 @@ bool hak_armor_resize(void *p, unsigned cls, size_t size) {
     }
     arena_t *arena = arena_of(p, cls);
     hak_lock(&arena->lock);
-    place_t place = place_at(p, cls);
+    hak_place_t place = hak_place_at(p, cls);
     if (size > place.note->size) {
         memset(place.start + place.note->size, 0, size - place.note->size);
     }
@@ -568,7 +508,7 @@ static void check_slab(hak_slab_t *slab, void *context) {
     hak_armor_finding_t finding;
     unsigned carved = hak_load_relaxed(&slab->carved);
     for (unsigned i = 1; i < carved; i++) {
-        place_t place = place_of(slab, i);
+        hak_place_t place = hak_place_of(slab, i);
         if (!is_sound(&place, &finding) &&
             (finding.block != check->last.block || finding.at != check->last.at)) {
             if (check->count < check->most) {
@@ -599,10 +539,10 @@ bool hak_armor_open_all_locked(void) {
 }
 
 bool hak_armor_is_live_locked(const hak_slab_t *slab, unsigned index, size_t *size) {
-    const sheet_t *sheet = hak_slab_superslab(slab)->sheet;
-    const note_t *note = &sheet->notes[slab->index][index];
+    const hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
+    const hak_note_t *note = &sheet->notes[slab->index][index];
     *size = note->size;
-    return note->state == LIVE;
+    return note->state == HAK_LIVE;
 }
 
 void hak_armor_start(bool go_on) {
@@ -654,19 +594,19 @@ typedef struct {
 
 static void check_books(hak_slab_t *slab, void *context) {
     books_t *books = context;
-    const sheet_t *sheet = hak_slab_superslab(slab)->sheet;
+    const hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
     unsigned carved = hak_load_relaxed(&slab->carved);
     unsigned live = 0, bits = 0;
     books->valid = books->valid && slab->listed == has_room(slab);
     books->missing += slab->listed;
-    for (unsigned i = 0; i < BLOCKS_MOST; i++) {
+    for (unsigned i = 0; i < HAK_SHEET_BLOCKS; i++) {
         unsigned state = sheet->notes[slab->index][i].state;
         bool is_block = i != 0 && i < carved;
         bool bit = (sheet->free[slab->index][i / 64] >> i % 64) & 1;
-        books->valid = books->valid && (is_block || state == NEVER) &&
-                       bit == (is_block && (state == FREE || state == NEVER));
-        books->missing += state == HELD;
-        live += state == LIVE;
+        books->valid = books->valid && (is_block || state == HAK_NEVER) &&
+                       bit == (is_block && (state == HAK_FREE || state == HAK_NEVER));
+        books->missing += state == HAK_HELD;
+        live += state == HAK_LIVE;
         bits += bit;
     }
     books->valid = books->valid && bits == sheet->free_bits[slab->index] &&
@@ -683,7 +623,7 @@ static void check_shelf(const arena_t *arena, unsigned cls, books_t *books) {
         if (shelf->held[i] != NULL) {
             books->missing--;
             books->valid = books->valid && arena_of(shelf->held[i], cls) == arena &&
-                           place_at(shelf->held[i], cls).note->state == HELD;
+                           hak_place_at(shelf->held[i], cls).note->state == HAK_HELD;
         }
     }
 }

@@ -159,7 +159,9 @@ void *hak_harden_alloc(size_t size, size_t align, hak_origin_t origin) {
     }
     hak_armor_finding_t finding;
     void *block = hak_armor_alloc(cls, size, origin, &finding);
-    report_finding(finding.block, "malloc", &finding);
+    if (HAK_UNLIKELY(finding.fault != HAK_ARMOR_SOUND)) {
+        report_fault(finding.block, "malloc", &finding);
+    }
     return block;
 }
 
