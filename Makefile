@@ -96,10 +96,17 @@ test: deps all check-layers check-options check-exports check-object unit api mi
 deps: ## install what the tests need, or say how
 	@scripts/deps.sh
 
-$(BUILD)/unit/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(CORE) $(HEADERS) Makefile
+# All of them link one core, compiled once.
+UNIT_CORE := $(CORE:src/%.c=$(BUILD)/unit/core/%.o)
+.SECONDARY: $(UNIT_CORE)
+$(BUILD)/unit/core/%.o: src/%.c $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	@echo "  CC   $@"
-	@$(CC) $(BASE_CFLAGS) -DHAK_DEBUG=3 -Itests/unit -o $@ $< $(CORE) -lcmocka -lpthread
+	@$(CC) $(BASE_CFLAGS) -DHAK_DEBUG=3 -c $< -o $@
+
+$(BUILD)/unit/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(UNIT_CORE)
+	@echo "  CC   $@"
+	@$(CC) $(BASE_CFLAGS) -DHAK_DEBUG=3 -Itests/unit -o $@ $< $(UNIT_CORE) -lcmocka -lpthread
 
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 unit: deps $(UNITS) ## unit tests of each module, with a system that fails on demand
