@@ -63,9 +63,14 @@ static void inherit(hak_lock_t *lock, void *parent) {
  * is no order in which their locks could be taken now. */
 static unsigned forks_inside; /* under way; written by the only thread there is */
 
-static bool is_inside(void) {
+bool hak_is_inside(void) {
     bool inside = false;
     each_lock(note_mine, &inside);
+    return inside;
+}
+
+static bool may_fork_inside(void) {
+    bool inside = hak_is_inside();
     if (HAK_UNLIKELY(inside && !__libc_single_threaded)) {
         hak_message_fatal("fork in a signal handler that interrupted malloc or free");
     }
@@ -73,7 +78,7 @@ static bool is_inside(void) {
 }
 
 static void fork_prepare(void) {
-    if (HAK_UNLIKELY(is_inside())) {
+    if (HAK_UNLIKELY(may_fork_inside())) {
         forks_inside++;
         return;
     }
@@ -244,9 +249,9 @@ static HAK_COLD void *alloc_hardened(size_t size, size_t align, hak_origin_t ori
     void *block = hak_harden_alloc(size, align, origin);
     if (HAK_UNLIKELY(block == NULL) && make_room(size)) {
         block = hak_harden_alloc(size, align, origin);
-    }
-    if (HAK_UNLIKELY(block == NULL) && hak_harden_relax()) {
-        block = hak_harden_alloc(size, align, origin);
+        if (block == NULL && hak_harden_relax()) {
+            block = hak_harden_alloc(size, align, origin);
+        }
     }
     *zero = true;
     return block;

@@ -16,7 +16,7 @@
 #include "heap.h"
 #include "origin.h"
 
-/* At least size bytes (0 counts as 1), a multiple of 16. */
+/* At least size bytes (0 counts as 1 in the default mode), a multiple of 16. */
 void *hak_malloc(size_t size);
 void hak_free(void *p);
 /* Zeroed; ENOMEM when the product overflows. */
@@ -56,6 +56,8 @@ HAK_COLD void hak_report_inside(const void *p, const char *verb, const char *wha
  * was said; all else is said too. */
 bool hak_check_guarded(const void *p, const char *verb, const hak_guard_place_t *place);
 
+/* This thread is in a slow path: a signal handler that interrupted it asks. */
+bool hak_is_inside(void);
 /* Locks every lock of hakmem; for exact figures. */
 void hak_lock_everything(void);
 void hak_unlock_everything(void);

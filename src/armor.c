@@ -19,6 +19,7 @@
 #define HELD_BYTES ((size_t)32 << 10)
 #define HELD_LEAST 4U
 #define HELD_MOST 256U
+#define MAPPINGS_STANDARD 65530
 /* Of so many free blocks at least one is drawn, as long as the slab has more. */
 #define CHOICE_LEAST 8U
 
@@ -41,6 +42,8 @@ static struct {
     bool go_on;      /* const after hak_armor_start() */
     bool short_of_mappings; /* armor.lock: the system has refused one more */
     bool open;              /* armor.lock: nothing is made untouchable any more */
+    size_t sealed;          /* armor.lock: records of SuperSlabs that may be sealed */
+    size_t sealed_most;     /* const after hak_armor_start() */
     arena_t arenas[ARENAS];
 } armor;
 
@@ -195,11 +198,20 @@ static bool prepare_sheet(hak_superslab_t *ss) {
     return true;
 }
 
+/* Each takes as many mappings as it has borders; all together a quarter of what there may be. */
+static bool may_seal(hak_superslab_t *ss) {
+    if (!ss->counted && armor.sealed < armor.sealed_most) {
+        ss->counted = true;
+        armor.sealed++;
+    }
+    return ss->counted;
+}
+
 /* Nobody else's slab is in a SuperSlab that is not sealed yet: armor.lock is held since before it came. Where the
  * system has no mapping left for a border between what may be touched and what may not, all of it may. */
 static bool open_slab(hak_slab_t *slab) {
     hak_superslab_t *ss = hak_slab_superslab(slab);
-    if (!ss->sealed && !armor.open) {
+    if (!ss->sealed && !armor.open && may_seal(ss)) {
         ss->sealed = true;
         (void)hak_os.protect(ss->base, HAK_SUPERSLAB_BYTES, false);
     }
@@ -257,7 +269,7 @@ static void release(arena_t *arena, hak_slab_t *slab) {
         memset(base, 0, hak_min(carved * hak_class_stride(slab->cls) + 1, bytes));
     }
     hak_lock(&armor.lock);
-    if (!armor.open && !hak_os.protect(base, bytes, false)) {
+    if (!armor.open && hak_slab_superslab(slab)->sealed && !hak_os.protect(base, bytes, false)) {
         armor.short_of_mappings = true;
     }
     hak_store_relaxed(&slab->carved, 0); /* nothing of it is resident */
@@ -449,20 +461,24 @@ void hak_armor_look(const void *p, unsigned cls, hak_armor_finding_t *finding) {
 }
 
 bool hak_armor_resize(void *p, unsigned cls, size_t size) {
+    hak_armor_finding_t unused;
     size_t stride = hak_class_stride(cls);
-    if (size >= stride) {
+    arena_t *arena = size < stride ? lock_arena_of(p, cls, &unused) : NULL;
+    if (arena == NULL) {
         return false;
     }
-    arena_t *arena = arena_of(p, cls);
-    hak_lock(&arena->lock);
     hak_place_t place = hak_place_at(p, cls);
-    if (size > place.note->size) {
-        memset(place.start + place.note->size, 0, size - place.note->size);
+    bool live = place.start == p && place.note->state == HAK_LIVE; /* or another thread freed it */
+    if (live) {
+        if (size > place.note->size) {
+            memset(place.start + place.note->size, 0, size - place.note->size);
+        }
+        hak_canary_write(place.start + size, stride - 1 - size);
+        place.note->size = (uint16_t)size;
+        write_headers(&place);
     }
-    hak_canary_write(place.start + size, stride - 1 - size);
-    place.note->size = (uint16_t)size;
     hak_unlock(&arena->lock);
-    return true;
+    return live;
 }
 
 /* ---- All of it --------------------------------------------------------------------------------- */
@@ -547,7 +563,9 @@ bool hak_armor_is_live_locked(const hak_slab_t *slab, unsigned index, size_t *si
 
 void hak_armor_start(bool go_on) {
     hak_canary_init();
+    size_t mappings = hak_os.mappings_max();
     armor.go_on = go_on;
+    armor.sealed_most = (mappings != 0 ? mappings : MAPPINGS_STANDARD) / 4 / (HAK_SLOTS + 1);
     hak_hardened = true;
     for (unsigned i = 0; i < ARENAS; i++) {
         hak_os_random(&armor.arenas[i].random, sizeof armor.arenas[i].random);

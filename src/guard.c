@@ -345,7 +345,8 @@ static bool make_locked(record_t *record, size_t size, size_t align, bool closed
     bool zero;
     record->run_bytes = run_bytes_for(size, align);
     void *run = hak_large_alloc(record->run_bytes, 1, &zero);
-    if (run == NULL && release_all_locked()) {
+    /* What is held may make the difference, unless the request is far beyond all of it. */
+    if (run == NULL && record->run_bytes / 16 <= guard.held_bytes && release_all_locked()) {
         run = hak_large_alloc(record->run_bytes, 1, &zero);
     }
     if (run == NULL) {
@@ -463,6 +464,7 @@ bool hak_guard_move(void *to, void *from) {
         moved = hak_os.move(from, to, source->end - source->block);
     }
     if (moved) {
+        HAK_COUNT(guard_frees);
         take_pages(target, source);
         retire_locked(source);
     }
@@ -525,11 +527,7 @@ hak_guard_place_t hak_guard_run_locked(const void *run) {
     return place_of(find_locked((uintptr_t)run), run);
 }
 
-const void *hak_guard_damage_locked(const void *p) {
-    const record_t *record = live_locked(p);
-    if (record == NULL) {
-        return NULL;
-    }
+static const void *damage_of(const record_t *record) {
     uintptr_t behind = record->block + record->size;
     const void *damage = hak_canary_damage((void *)record->body, record->block - record->body);
     return damage != NULL ? damage : hak_canary_damage((void *)behind, record->end - behind);
@@ -537,7 +535,8 @@ const void *hak_guard_damage_locked(const void *p) {
 
 const void *hak_guard_damage(const void *p) {
     hak_lock(&guard.lock);
-    const void *damage = hak_guard_damage_locked(p);
+    const record_t *record = live_locked(p);
+    const void *damage = record != NULL ? damage_of(record) : NULL;
     hak_unlock(&guard.lock);
     return damage;
 }
@@ -551,14 +550,12 @@ void hak_guard_leave_out_held(size_t *blocks, size_t *bytes) {
     }
 }
 
-void hak_guard_each_live_locked(bool (*visit)(const hak_guard_place_t *place, void *context),
-                                void *context) {
+void hak_guard_each_damaged_locked(void (*visit)(const hak_guard_place_t *place, void *context),
+                                   void *context) {
     for (record_t *record = hak_load_relaxed(&guard.all); record != NULL; record = record->all) {
-        if (record->state == LIVE) {
+        if (record->state == LIVE && damage_of(record) != NULL) {
             hak_guard_place_t place = place_of(record, (void *)record->block);
-            if (!visit(&place, context)) {
-                return;
-            }
+            visit(&place, context);
         }
     }
 }

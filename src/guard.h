@@ -55,8 +55,6 @@ void *hak_guard_alloc(size_t size, size_t align, hak_origin_t origin, hak_guard_
 hak_guard_place_t hak_guard_place(const void *p);
 /* The first byte around the live block at p that was written to without right; NULL when none was. */
 const void *hak_guard_damage(const void *p);
-/* The same; the caller holds the lock. */
-const void *hak_guard_damage_locked(const void *p);
 /* The live block at p, whose canaries the caller has looked at, is free: untouchable from now on. False
  * when none starts there (any more). */
 bool hak_guard_free(void *p);
@@ -78,9 +76,9 @@ bool hak_guard_open_all_locked(void);
 hak_guard_place_t hak_guard_run_locked(const void *run);
 /* For figures: takes the freed blocks that are held off what the large tier counts as live. */
 void hak_guard_leave_out_held(size_t *blocks, size_t *bytes);
-/* Calls visit for every live block until it returns false. The caller holds the lock. */
-void hak_guard_each_live_locked(bool (*visit)(const hak_guard_place_t *place, void *context),
-                                void *context);
+/* Calls visit for every live block around which something was written. The caller holds every lock. */
+void hak_guard_each_damaged_locked(void (*visit)(const hak_guard_place_t *place, void *context),
+                                   void *context);
 
 /* From now on an access to an untouchable page ends with a line that names the block, where the program
  * has no handler of its own for SIGSEGV and SIGBUS. Once, holding no lock. */

@@ -270,26 +270,23 @@ typedef struct {
     hak_guard_place_t places[FINDINGS_TOLD];
 } guarded_t;
 
-static bool check_guarded(const hak_guard_place_t *place, void *context) {
+static void note_damaged(const hak_guard_place_t *place, void *context) {
     guarded_t *found = context;
-    if (hak_guard_damage_locked(place->start) != NULL) {
-        if (found->damaged < FINDINGS_TOLD) {
-            found->places[found->damaged] = *place;
-        }
-        found->damaged++;
+    if (found->damaged < FINDINGS_TOLD) {
+        found->places[found->damaged] = *place;
     }
-    return true;
+    found->damaged++;
 }
 
 size_t hak_harden_check(void) {
     hak_armor_finding_t findings[FINDINGS_TOLD];
     guarded_t guarded = {.damaged = 0};
-    if (!hak_hardened) {
+    if (!hak_hardened || hak_is_inside()) { /* exit in a signal handler that interrupted malloc */
         return 0;
     }
     hak_lock_everything();
     size_t count = hak_armor_check_locked(findings, FINDINGS_TOLD);
-    hak_guard_each_live_locked(check_guarded, &guarded);
+    hak_guard_each_damaged_locked(note_damaged, &guarded);
     hak_unlock_everything();
     for (size_t i = 0; i < hak_min(count, FINDINGS_TOLD); i++) {
         report_finding(findings[i].block, "check", &findings[i]);

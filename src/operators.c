@@ -166,21 +166,18 @@ typedef void (*delete_aligned_t)(void *p, size_t size_or_align, size_t align);
 
 typedef void (*any_t)(void);
 
-extern void base_delete(void *p, size_t size) __asm__("_ZdlPv");
-extern void base_delete_array(void *p, size_t size) __asm__("_ZdaPv");
-extern void base_delete_aligned(void *p, size_t size_or_align, size_t align)
-    __asm__("_ZdlPvSt11align_val_t");
-extern void base_delete_array_aligned(void *p, size_t size_or_align, size_t align)
-    __asm__("_ZdaPvSt11align_val_t");
+HAK_EXPORT void _ZdaPv(void *p);
+HAK_EXPORT void _ZdaPvSt11align_val_t(void *p, size_t align);
 
 static new_t new_array = _Znwm;
 static new_aligned_t new_array_aligned = _ZnwmSt11align_val_t;
-static delete_t delete_array = base_delete;
-static delete_t delete_sized = base_delete;
-static delete_t delete_array_sized = base_delete_array;
-static delete_aligned_t delete_array_aligned = base_delete_aligned;
-static delete_aligned_t delete_aligned_sized = base_delete_aligned;
-static delete_aligned_t delete_array_aligned_sized = base_delete_array_aligned;
+static delete_t delete_array = (delete_t)(any_t)_ZdlPv;
+static delete_t delete_sized = (delete_t)(any_t)_ZdlPv;
+static delete_t delete_array_sized = (delete_t)(any_t)_ZdaPv;
+static delete_aligned_t delete_array_aligned = (delete_aligned_t)(any_t)_ZdlPvSt11align_val_t;
+static delete_aligned_t delete_aligned_sized = (delete_aligned_t)(any_t)_ZdlPvSt11align_val_t;
+static delete_aligned_t delete_array_aligned_sized =
+    (delete_aligned_t)(any_t)_ZdaPvSt11align_val_t;
 
 static void *hardened_new_array(size_t size) {
     return new_array_miss(size);

@@ -5,6 +5,7 @@
 #include "report.h"
 
 #include "os.h"
+#include "size_class.h"
 #include "walk.h"
 
 /* Large blocks are told apart by size; so many sizes, and the rest together. */
@@ -37,7 +38,8 @@ static row_t *row_of(leaks_t *leaks, const hak_visit_t *block) {
 static int count(const hak_visit_t *what, void *context) {
     if (what->kind == HAK_VISIT_BLOCK) {
         row_t *row = row_of(context, what);
-        row->size = what->size;
+        bool large = what->size_class < 0; /* of a class, sizes may differ in the hardened mode */
+        row->size = large ? what->size : hak_class_stride((unsigned)what->size_class);
         row->cls = what->size_class;
         row->blocks++;
         row->bytes += what->size;

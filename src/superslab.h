@@ -64,6 +64,7 @@ typedef struct hak_superslab {
     bool mapped;                       /* pool */
     bool huge;                         /* const while mapped: asked for a huge page */
     bool sealed;                       /* hardened mode (armor.c): was made untouchable where not ACTIVE */
+    bool counted;                      /* hardened mode: among those that may be sealed */
     void *sheet;                       /* hardened mode: what is known of its blocks */
     hak_slab_t slabs[HAK_SLOTS];
 } hak_superslab_t;
