@@ -345,12 +345,29 @@ static void hold(arena_t *arena, void *block, unsigned cls) {
     }
 }
 
+/* The last look at what is in the slab, before its memory goes. False: something was written to. */
+static bool all_sound(hak_slab_t *slab, hak_armor_finding_t *finding) {
+    unsigned carved = hak_load_relaxed(&slab->carved);
+    hak_armor_finding_t found;
+    for (unsigned i = 1; i < carved; i++) {
+        hak_place_t place = hak_place_of(slab, i);
+        if (HAK_UNLIKELY(!is_sound(&place, &found))) {
+            found.own_origin = finding->own_origin;
+            found.own_size = finding->own_size;
+            *finding = found;
+            return false;
+        }
+    }
+    return true;
+}
+
 /* None of the slab's blocks is live: those in quarantine need not wait, since now all of it becomes
  * untouchable. Not so for the last slab to hand out blocks, or a pair would acquire one each time. */
-static void release_if_dead(arena_t *arena, hak_slab_t *slab) {
+static void release_if_dead(arena_t *arena, hak_slab_t *slab, hak_armor_finding_t *finding) {
     shelf_t *shelf = &arena->shelves[slab->cls];
     bool last = shelf->slabs == NULL || (shelf->slabs == slab && slab->next == NULL);
-    if (last || slab->free_count != hak_load_relaxed(&slab->carved)) {
+    if (last || slab->free_count != hak_load_relaxed(&slab->carved) ||
+        (finding->fault == HAK_ARMOR_SOUND && !all_sound(slab, finding) && !armor.go_on)) {
         return;
     }
     for (unsigned i = 0; shelf->held != NULL && i < held_most(slab->cls); i++) {
@@ -447,7 +464,7 @@ void hak_armor_free(void *p, unsigned cls, hak_armor_finding_t *finding) {
         place.slab->free_count++;
         write_headers(&place);
         hold(arena, p, cls);
-        release_if_dead(arena, place.slab);
+        release_if_dead(arena, place.slab, finding);
     }
     hak_unlock(&arena->lock);
 }
