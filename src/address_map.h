@@ -39,7 +39,7 @@ typedef struct {
     char *arena, *arena_end; /* guarded by lock: metadata not handed out yet */
     size_t page_bytes;       /* const after init */
     bool huge_by_default;    /* const after init: the kernel hands out huge pages unasked */
-    bool spread;             /* hardened mode: a unit without memory between two SuperSlabs */
+    bool spread;             /* hardened mode: every other unit for SuperSlabs, as long as there are */
     size_t mapped_bytes;     /* guarded by lock: claimed units, in bytes */
     size_t meta_bytes;       /* guarded by lock: metadata handed out */
 } hak_address_map_t;

@@ -395,6 +395,10 @@ void *hak_guard_alloc(size_t size, size_t align, hak_origin_t origin, hak_guard_
         if (record != NULL && !make_locked(record, size, align, closed)) {
             record = NULL;
         }
+        if (record != NULL && reason == HAK_GUARD_SAMPLED && !record->closed) {
+            give_back_locked(record); /* the system had no mapping left: no sample */
+            record = NULL;
+        }
     }
     if (record != NULL) {
         block = (void *)record->block;

@@ -415,6 +415,15 @@ UNIT_CHILD(guard_alloc_pages_refused_is_open_and_loses_nothing) {
     }
 }
 
+UNIT_CHILD(sample_alloc_pages_refused_is_null_and_loses_nothing) {
+    for (unsigned n = 1; n <= 2; n++) {
+        fake_os_fail(FAKE_PROTECT, n, false);
+        CHECK(sample_alloc() == NULL && large_gauges().live_blocks == 0);
+        fake_os_reset();
+    }
+    CHECK(sample_alloc() != NULL);
+}
+
 UNIT_CHILD(guard_open_all_leaves_blocks_their_canaries) {
     char *p = guard_alloc(SMALL, 16);
     hak_guard_lock();
@@ -666,6 +675,7 @@ int main(void) {
         CASE(guard_alloc_beyond_the_bound_releases_and_then_is_open),
         CASE(guard_bound_is_read_once_and_has_a_standard),
         CASE(guard_alloc_pages_refused_is_open_and_loses_nothing),
+        CASE(sample_alloc_pages_refused_is_null_and_loses_nothing),
         CASE(guard_open_all_leaves_blocks_their_canaries),
         CASE(guard_free_pages_refused_frees_without_holding),
         CASE(guard_release_pages_refused_keeps_them_held),
