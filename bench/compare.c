@@ -63,8 +63,8 @@ static void skip(compare_report_t *report, const compare_workload_t *workload, c
 
 static void open_rows(const compare_request_t *request, const compare_settings_t *settings,
                       compare_report_t *report) {
-    for (size_t i = 0; i < compare_workload_count && compare_interrupted() == 0; i++) {
-        const compare_workload_t *workload = &compare_workloads[i];
+    for (size_t i = 0; i < request->workload_count && compare_interrupted() == 0; i++) {
+        const compare_workload_t *workload = &request->workloads[i];
         char why[COMPARE_MAX_REASON_CHARS] = "";
         if (!compare_is_asked_for(request, settings, workload)) {
             continue;

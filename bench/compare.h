@@ -7,6 +7,7 @@
  *   compare.c            the order of the runs, the exit status
  *   compare_options.c    the command line and the output files
  *   compare_workloads.c  the table of workloads, and which of them this machine can run
+ *   compare_scaling.c    the table of those that run at several numbers of threads
  *   compare_inputs.c     the generated files that the real programs read
  *   compare_scripts.c    the scripts that they run
  *   compare_child.c      one run of one program: preload, wait, usage, score
@@ -26,6 +27,7 @@
 #define COMPARE_MAX_ALLOCATORS 16
 #define COMPARE_MAX_ROUNDS 99
 #define COMPARE_MAX_ROWS 96
+#define COMPARE_MAX_NUMBERS 8 /* of threads; all of them make no more rows than there may be */
 #define COMPARE_NUMBER_CHARS 40
 #define COMPARE_MAX_ARGS 16
 #define COMPARE_MAX_ARG_CHARS 96
@@ -56,6 +58,8 @@ typedef struct {
 
 /* ---- what is asked for; const once the options are read ---- */
 
+struct compare_workload;
+
 typedef enum {
     COMPARE_CSV,
     COMPARE_HTML,
@@ -67,6 +71,8 @@ typedef enum {
 typedef struct {
     const char *only[COMPARE_MAX_ROWS]; /* patterns; none: all rows */
     int only_count;
+    const struct compare_workload *workloads; /* the rows that may be asked for */
+    size_t workload_count;
     bool memory; /* compare memory, not times */
     bool list;
     const char *output_paths[COMPARE_OUTPUTS]; /* NULL: not asked for, like the next */
@@ -89,7 +95,7 @@ typedef enum { COMPARE_OURS, COMPARE_IN_PATH, COMPARE_IN_BENCH_DIR } compare_pla
 /* Makes a workload's inputs in the scratch directory. False: cannot be had, and `why` says why. */
 typedef bool compare_prepare_t(const compare_settings_t *settings, char *why, size_t why_size);
 
-typedef struct {
+typedef struct compare_workload {
     const char *name;
     compare_place_t place;
     const char *program; /* names separated by '|': the first that exists is taken */
@@ -122,6 +128,9 @@ bool compare_is_asked_for(const compare_request_t *request, const compare_settin
 
 extern const compare_workload_t compare_workloads[];
 extern const size_t compare_workload_count;
+
+/* Asks for the rows that scale, at so many numbers of threads, instead. */
+void compare_use_scaling(compare_request_t *request, const int *threads, size_t count);
 
 /* Finds an executable in PATH that is a program and not a script. */
 bool compare_find_in_path(const char *name, char *found, size_t size);

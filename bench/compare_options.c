@@ -17,6 +17,7 @@
 
 #define FULL_ROUNDS 5
 #define QUICK_ROUNDS 1
+#define MOST_THREADS 64
 
 static const char usage[] =
     "usage: compare [OPTION]... [--lib NAME=PATH.so]...\n"
@@ -31,6 +32,7 @@ static const char usage[] =
     "  --bench-inputs DIR  and their inputs are in DIR/espresso and DIR/barnes\n"
     "  --csv FILE       also write medians, minima and maxima to FILE\n"
     "  --html FILE      also write a page with all ratios, times and peaks to FILE\n"
+    "  --threads N,...  the rows that scale instead, each at these numbers of threads\n"
     "  --memory         compare resident memory over time instead, and in idle programs\n"
     "  --svg FILE       with --memory: also draw it to FILE\n"
     "  --samples FILE   with --memory: also write every sample to FILE, as CSV\n"
@@ -86,6 +88,22 @@ static int rounds_from(const char *text) {
     return (int)rounds;
 }
 
+static void use_threads(compare_request_t *request, const char *text) {
+    int numbers[COMPARE_MAX_NUMBERS];
+    size_t count = 0;
+    for (const char *rest = text; rest != NULL; count++) {
+        char *end = NULL;
+        long number = strtol(rest, &end, 10);
+        if (end == rest || (*end != ',' && *end != '\0') || number < 1 || number > MOST_THREADS ||
+            count == COMPARE_MAX_NUMBERS) {
+            compare_refuse("--threads takes up to 8 numbers from 1 to 64, not ", text);
+        }
+        numbers[count] = (int)number;
+        rest = *end == ',' ? end + 1 : NULL;
+    }
+    compare_use_scaling(request, numbers, count);
+}
+
 static void add_pattern(compare_request_t *request, const char *pattern) {
     if (request->only_count == COMPARE_MAX_ROWS) {
         compare_refuse("too many --only ", pattern);
@@ -120,6 +138,8 @@ static void take_option(compare_settings_t *settings, compare_request_t *request
         add_library(settings, value);
     } else if (strcmp(option, "--rounds") == 0) {
         settings->rounds = rounds_from(value);
+    } else if (strcmp(option, "--threads") == 0) {
+        use_threads(request, value);
     } else if (strcmp(option, "--only") == 0) {
         add_pattern(request, value);
     } else if (strcmp(option, "--bench-dir") == 0) {
@@ -137,7 +157,7 @@ static const compare_workload_t *workload_at(const compare_request_t *request, s
     if (request->memory) {
         return index < compare_memory_count ? &compare_memory_workloads[index].workload : NULL;
     }
-    return index < compare_workload_count ? &compare_workloads[index] : NULL;
+    return index < request->workload_count ? &request->workloads[index] : NULL;
 }
 
 static bool has_match(const compare_request_t *request, const char *pattern) {
@@ -226,6 +246,8 @@ static void read_words(int argc, char **argv, compare_settings_t *settings,
 void compare_read_options(int argc, char **argv, compare_settings_t *settings,
                           compare_request_t *request) {
     settings->allocators[settings->allocator_count++] = (compare_allocator_t){"system", NULL};
+    request->workloads = compare_workloads;
+    request->workload_count = compare_workload_count;
     read_words(argc, argv, settings, request);
     if (request->list) {
         list_rows(request);
