@@ -179,6 +179,11 @@ static bool is_settled(void) {
     return HAK_LIKELY(hak_load_acquire(&settled));
 }
 
+/* Of hakmem that is not settled. */
+static bool is_hardened(void) {
+    return hak_load_acquire(&started) && hak_hardened;
+}
+
 static bool start(void) {
     return is_settled() || start_slow();
 }
@@ -245,36 +250,44 @@ static void *alloc_large(size_t size, size_t align, bool *zero) {
     return block;
 }
 
-static HAK_COLD void *alloc_hardened(size_t size, size_t align, hak_origin_t origin, bool *zero) {
-    void *block = hak_harden_alloc(size, align, origin);
-    if (HAK_UNLIKELY(block == NULL) && make_room(size)) {
-        block = hak_harden_alloc(size, align, origin);
-        if (block == NULL && hak_harden_relax()) {
-            block = hak_harden_alloc(size, align, origin);
-        }
+static HAK_COLD void *alloc_hardened_again(size_t size, size_t align, hak_origin_t origin) {
+    if (!make_room(size)) {
+        return NULL;
     }
-    *zero = true;
-    return block;
+    void *block = hak_harden_alloc(size, align, origin);
+    return block == NULL && hak_harden_relax() ? hak_harden_alloc(size, align, origin) : block;
+}
+
+static void *alloc_hardened(size_t size, size_t align, hak_origin_t origin) {
+    void *block = hak_harden_alloc(size, align, origin);
+    return HAK_LIKELY(block != NULL) ? block : alloc_hardened_again(size, align, origin);
 }
 
 /* What the hit paths do not serve: misses, sizes and alignments beyond the bins'. *zero: known to read as
  * zero. */
 static HAK_NOINLINE void *alloc_beyond(size_t size, size_t align, hak_origin_t origin, bool *zero) {
-    unsigned cls = size > HAK_MID_MAX       ? HAK_CLASSES
-                   : align <= HAK_ALIGNMENT ? hak_class_of(size)
-                                            : hak_class_of_aligned(size, align);
     *zero = false;
     if (size > HAK_SIZE_MAX || align > HAK_SIZE_MAX) {
         return NULL;
     }
-    if (HAK_UNLIKELY(!is_settled())) {
+    bool settled_now = is_settled();
+    if (HAK_UNLIKELY(!settled_now) && is_hardened()) {
+        hak_tick();
+        *zero = true;
+        return alloc_hardened(size, align, origin);
+    }
+    unsigned cls = size > HAK_MID_MAX       ? HAK_CLASSES
+                   : align <= HAK_ALIGNMENT ? hak_class_of(size)
+                                            : hak_class_of_aligned(size, align);
+    if (HAK_UNLIKELY(!settled_now)) {
         bool first = !hak_load_acquire(&started);
         if (!start_slow()) {
             return NULL;
         }
         if (hak_hardened) { /* by which operator was not to be known before the mode was */
-            return alloc_hardened(size, align, first && origin != HAK_BY_MALLOC ? HAK_BY_ANY : origin,
-                                  zero);
+            *zero = true;
+            return alloc_hardened(size, align,
+                                  first && origin != HAK_BY_MALLOC ? HAK_BY_ANY : origin);
         }
         void *sample = hak_sampling ? hak_sample(size, align, origin, cls) : NULL;
         if (sample != NULL) {
@@ -391,18 +404,10 @@ static bool free_large(void *p) {
            hak_guard_free(p);
 }
 
-static HAK_COLD void free_slow(void *p, uint8_t tag, hak_origin_t by, size_t size) {
+static HAK_COLD void free_slow(void *p, uint8_t tag) {
     int saved = errno;
     bool done = false;
-    if (p == NULL) {
-        return;
-    }
-    if (HAK_UNLIKELY(!is_settled())) {
-        hak_tick();
-        done = hak_hardened && hak_harden_free(p, by, size);
-    }
-    if (done) { /* in the hardened mode */
-    } else if (hak_tag_is_class(tag)) {
+    if (hak_tag_is_class(tag)) {
         done = is_live_block(p, hak_tag_class(tag));
         if (done) {
             free_block(p, hak_tag_class(tag));
@@ -417,6 +422,15 @@ static HAK_COLD void free_slow(void *p, uint8_t tag, hak_origin_t by, size_t siz
         hak_report_misuse(p, "free");
     }
     errno = saved;
+}
+
+/* True when that was all. */
+static bool free_unsettled(void *p, hak_origin_t by, size_t size) {
+    int saved = errno;
+    hak_tick();
+    bool done = is_hardened() && hak_harden_free(p, by, size);
+    errno = saved;
+    return done;
 }
 
 /* The hit path of blocks whose slab is wider than a slot. Only a thread's own heap has intervals. */
@@ -440,7 +454,10 @@ void hak_free_cold_by(void *p, hak_origin_t by, size_t size) {
     if (HAK_LIKELY(hak_tag_is_class(tag) && free_wide(p, tag))) {
         return;
     }
-    free_slow(p, tag, by, size);
+    if (p == NULL || (!is_settled() && free_unsettled(p, by, size))) {
+        return;
+    }
+    free_slow(p, tag);
 }
 
 void hak_free_cold(void *p) {

@@ -1,16 +1,19 @@
 /* armor.c: see armor.h.
  *
- * Threads:   static functions expect the arena's lock to be held, unless they say otherwise.
+ * Threads:   static functions expect the shelf's lock to be held, unless they say otherwise.
+ *
+ * A shelf has the free blocks of a class and an arena in three places:
+ *
+ *   freed -> held (quarantine, random seat) -> ready, or the bits of its slab -> ready (random draw) -> live
  */
 #include "armor.h"
 
 #include <string.h>
 
-#include "canary.h"
+#include "armor_slab.h"
 #include "chance.h"
 #include "os.h"
 #include "pool.h"
-#include "sheet.h"
 #include "stats.h"
 
 /* Ids of threads follow each other: neighbours meet only where there are more than these. */
@@ -19,129 +22,68 @@
 #define HELD_BYTES ((size_t)32 << 10)
 #define HELD_LEAST 4U
 #define HELD_MOST 256U
-#define MAPPINGS_STANDARD 65530
-/* Of so many free blocks at least one is drawn, as long as the slab has more. */
+/* Of so many free blocks at least one is drawn, as long as there are more. */
 #define CHOICE_LEAST 8U
+#define CHOICE_FILLED 16U
+#define CHOICE_MOST 24U
 
 bool hak_hardened;
 
-
-typedef struct {
-    hak_slab_t *slabs; /* with blocks to hand out */
-    void **held;       /* quarantine; NULL before the first free */
-} shelf_t;
-
 typedef struct {
     _Alignas(HAK_CACHE_LINE) hak_lock_t lock;
-    uint64_t random; /* arena.lock; the system's seed: not to be foretold from outside */
-    shelf_t shelves[HAK_CLASSES];
-} arena_t;
+    uint8_t ready_count;
+    uint16_t held_most;        /* const while held is not NULL */
+    uint64_t random;           /* the system's seed: not to be foretold from outside; 0 before the first slab */
+    hak_slab_t *slabs;         /* with blocks that are not ready yet */
+    void **held;               /* quarantine; NULL before the first free */
+    void *ready[CHOICE_MOST]; /* to be handed out next */
+} shelf_t;
 
 static struct {
-    hak_lock_t lock; /* between arenas' and the pool's: slabs on their way to or from the pool */
-    bool go_on;      /* const after hak_armor_start() */
-    bool short_of_mappings; /* armor.lock: the system has refused one more */
-    bool open;              /* armor.lock: nothing is made untouchable any more */
-    size_t sealed;          /* armor.lock: records of SuperSlabs that may be sealed */
-    size_t sealed_most;     /* const after hak_armor_start() */
-    arena_t arenas[ARENAS];
+    bool go_on;                 /* const after hak_armor_start() */
+    hak_lock_t births;          /* before all shelves' */
+    _Atomic bool born[ARENAS]; /* set once, under armor.births: before that no shelf of it is locked or used */
+    shelf_t shelves[ARENAS][HAK_CLASSES];
 } armor;
 
-static unsigned random_below(arena_t *arena, unsigned bound) {
-    return hak_chance_below(&arena->random, bound);
-}
-
-static void write_headers(const hak_place_t *place) {
-    place->start[-1] = hak_header_of(place->note, place->cls);
-    place->start[place->stride - 1] = hak_header_of(place->note + 1, place->cls);
+HAK_INLINE void write_headers(hak_place_t place) {
+    place.start[-1] = hak_header_of(place.note, place.cls);
+    place.start[place.stride - 1] = hak_header_of(place.note + 1, place.cls);
 }
 
 /* What is free looks the same as what nobody may write to. Not zero: a zero is what programs write most
  * through a stale pointer, and a pointer read from such a block leads to no memory. */
-static void fill(const hak_place_t *place) {
-    hak_canary_write(place->start, place->stride - 1);
-}
-
-/* ---- Looking for damage ---------------------------------------------------------------------- */
-
-static HAK_COLD void find_fault(hak_armor_finding_t *finding, hak_armor_fault_t fault,
-                                const hak_place_t *place, const void *at) {
-    *finding = (hak_armor_finding_t){
-        .fault = fault,
-        .cls = place->cls,
-        .block = place->start,
-        .size = place->note->state == HAK_LIVE ? place->note->size : place->stride - 1,
-        .at = at,
-    };
-}
-
-/* The first wrong byte of the block itself, but the last. */
-HAK_INLINE const void *own_damage(const hak_place_t *place) {
-    if (place->note->state == HAK_NEVER) {
-        return hak_zero_damage(place->start, place->stride - 1);
-    }
-    size_t size = place->note->state == HAK_LIVE ? place->note->size : 0;
-    return hak_canary_damage(place->start + size, place->stride - 1 - size);
-}
-
-/* The header behind this block is wrong, whichever side it was seen from. The block was written past if it
- * ends there, if its canary is damaged too, or if nobody ever had the next; else that was written before. */
-static HAK_COLD void find_between(hak_armor_finding_t *finding, hak_slab_t *slab, unsigned index) {
-    hak_place_t left = hak_place_of(slab, index), right = hak_place_of(slab, index + 1);
-    bool left_live = left.note->state == HAK_LIVE;
-    const void *first = left_live ? own_damage(&left) : NULL;
-    if (first != NULL || (left_live && left.note->size == left.stride - 1) ||
-        (right.note->state == HAK_NEVER && index != 0)) {
-        find_fault(finding, left_live ? HAK_ARMOR_OVERFLOW : HAK_ARMOR_WRITTEN, &left,
-                   first != NULL ? first : right.start - 1);
-    } else {
-        bool live = right.note->state == HAK_LIVE;
-        find_fault(finding, live ? HAK_ARMOR_UNDERFLOW : HAK_ARMOR_WRITTEN, &right, right.start - 1);
-    }
-}
-
-/* A block and the headers on both its sides. */
-static bool is_sound(const hak_place_t *place, hak_armor_finding_t *finding) {
-    const unsigned char *behind = place->start + place->stride - 1;
-    const void *damage = own_damage(place);
-    if (HAK_UNLIKELY(damage != NULL)) {
-        bool live = place->note->state == HAK_LIVE;
-        find_fault(finding, live ? HAK_ARMOR_OVERFLOW : HAK_ARMOR_WRITTEN, place, damage);
-        return false;
-    }
-    if (HAK_UNLIKELY(place->start[-1] != hak_header_of(place->note, place->cls))) {
-        find_between(finding, place->slab, place->index - 1);
-        return false;
-    }
-    if (HAK_UNLIKELY(*behind != hak_header_of(place->note + 1, place->cls))) {
-        find_between(finding, place->slab, place->index);
-        return false;
-    }
-    return true;
+HAK_INLINE void fill(hak_place_t place) {
+    hak_canary_write(place.start, place.stride - 1);
 }
 
 /* Whether p starts a live block, and what else is wrong with it. The place is that of the block which
  * covers p. */
-static hak_place_t inspect(const void *p, unsigned cls, hak_armor_finding_t *finding) {
+HAK_INLINE hak_place_t inspect(const void *p, unsigned cls, hak_armor_finding_t *finding) {
     hak_place_t place = hak_place_at(p, cls);
-    if (place.index == 0 || place.index >= hak_load_relaxed(&place.slab->carved) ||
-        place.note->state == HAK_NEVER) {
-        find_fault(finding, HAK_ARMOR_NO_BLOCK, &place, NULL);
-    } else if (place.start != p) {
-        find_fault(finding, HAK_ARMOR_INSIDE, &place, NULL);
-    } else if (place.note->state != HAK_LIVE) {
-        find_fault(finding, HAK_ARMOR_FREED, &place, NULL);
+    const hak_note_t *note = place.note;
+    if (HAK_UNLIKELY(place.index == 0 || place.index >= hak_load_relaxed(&place.slab->carved) ||
+                     note->state == HAK_NEVER)) {
+        hak_sheet_find(place.slab, place.index, HAK_ARMOR_NO_BLOCK, NULL, finding);
+    } else if (HAK_UNLIKELY(place.start != p)) {
+        hak_sheet_find(place.slab, place.index, HAK_ARMOR_INSIDE, NULL, finding);
+    } else if (HAK_UNLIKELY(note->state != HAK_LIVE)) {
+        hak_sheet_find(place.slab, place.index, HAK_ARMOR_FREED, NULL, finding);
     } else {
-        if (is_sound(&place, finding)) {
-            *finding = (hak_armor_finding_t){.cls = cls};
+        if (HAK_LIKELY(hak_place_has_headers(place) &&
+                       hak_canary_is_whole(place.start + note->size,
+                                           place.stride - 1 - note->size)) ||
+            hak_sheet_is_sound(place.slab, place.index, finding)) {
+            finding->fault = HAK_ARMOR_SOUND;
+            finding->cls = cls;
         }
-        finding->own_origin = (hak_origin_t)place.note->origin;
-        finding->own_size = place.note->size;
+        finding->own_origin = (hak_origin_t)note->origin;
+        finding->own_size = note->size;
     }
     return place;
 }
 
-/* ---- Slabs ----------------------------------------------------------------------------------- */
+/* ---- Slabs with blocks to hand out -------------------------------------------------------------- */
 
 static bool has_room(const hak_slab_t *slab) {
     const hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
@@ -149,8 +91,7 @@ static bool has_room(const hak_slab_t *slab) {
            hak_load_relaxed(&slab->carved) < hak_class_info[slab->cls].capacity;
 }
 
-static void unlist(arena_t *arena, hak_slab_t *slab) {
-    shelf_t *shelf = &arena->shelves[slab->cls];
+static void unlist(shelf_t *shelf, hak_slab_t *slab) {
     if (slab->prev != NULL) {
         slab->prev->next = slab->next;
     } else {
@@ -163,9 +104,8 @@ static void unlist(arena_t *arena, hak_slab_t *slab) {
 }
 
 /* In front or behind the first, as chance has it: so the order of slabs is not known. */
-static void list(arena_t *arena, hak_slab_t *slab) {
-    shelf_t *shelf = &arena->shelves[slab->cls];
-    hak_slab_t *before = shelf->slabs != NULL && random_below(arena, 2) != 0 ? shelf->slabs : NULL;
+static void list(shelf_t *shelf, hak_slab_t *slab) {
+    hak_slab_t *before = shelf->slabs != NULL && hak_chance_below(&shelf->random, 2) != 0 ? shelf->slabs : NULL;
     hak_slab_t *behind = before != NULL ? before->next : shelf->slabs;
     slab->prev = before;
     slab->next = behind;
@@ -180,102 +120,16 @@ static void list(arena_t *arena, hak_slab_t *slab) {
     slab->listed = true;
 }
 
-/* A sheet lasts as long as its SuperSlab's record: for good. armor.lock is held. */
-static bool prepare_sheet(hak_superslab_t *ss) {
-    if (ss->sheet != NULL) {
-        return true;
+static hak_slab_t *acquire(shelf_t *shelf, unsigned cls, unsigned arena) {
+    if (shelf->random == 0) {
+        hak_os_random(&shelf->random, sizeof shelf->random);
+        shelf->random |= 1; /* 0 would stay 0 */
     }
-    size_t page = hak_map.page_bytes;
-    size_t bytes = hak_round_up(sizeof(hak_sheet_t), page);
-    char *memory = hak_os.map(bytes + 2 * page);
-    if (memory == NULL) {
-        return false;
-    }
-    HAK_COUNT(map_calls);
-    (void)hak_os.protect(memory, page, false);
-    (void)hak_os.protect(memory + page + bytes, page, false);
-    ss->sheet = memory + page;
-    return true;
-}
-
-/* Each takes as many mappings as it has borders; all together a quarter of what there may be. */
-static bool may_seal(hak_superslab_t *ss) {
-    if (!ss->counted && armor.sealed < armor.sealed_most) {
-        ss->counted = true;
-        armor.sealed++;
-    }
-    return ss->counted;
-}
-
-/* Nobody else's slab is in a SuperSlab that is not sealed yet: armor.lock is held since before it came. Where the
- * system has no mapping left for a border between what may be touched and what may not, all of it may. */
-static bool open_slab(hak_slab_t *slab) {
-    hak_superslab_t *ss = hak_slab_superslab(slab);
-    if (!ss->sealed && !armor.open && may_seal(ss)) {
-        ss->sealed = true;
-        (void)hak_os.protect(ss->base, HAK_SUPERSLAB_BYTES, false);
-    }
-    if (!ss->sealed || hak_os.protect(hak_slab_base(slab), slab->slots * HAK_SLOT_BYTES, true)) {
-        return true;
-    }
-    armor.short_of_mappings = true;
-    return hak_os.protect(ss->base, HAK_SUPERSLAB_BYTES, true);
-}
-
-static hak_slab_t *acquire(arena_t *arena, unsigned cls) {
-    hak_lock(&armor.lock);
-    hak_slab_t *slab = hak_pool_acquire(cls, false);
-    if (slab != NULL && (!prepare_sheet(hak_slab_superslab(slab)) || !open_slab(slab))) {
-        hak_pool_release(slab);
-        slab = NULL;
-    }
+    hak_slab_t *slab = hak_armor_slab_acquire(cls, arena);
     if (slab != NULL) {
-        hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
-        uint8_t number = (uint8_t)(arena - armor.arenas);
-        hak_store_relaxed(&sheet->arena[slab->index], number);
-        sheet->free_bits[slab->index] = 0;
-        hak_store_relaxed(&slab->carved, 1);
-        slab->free_count = 1; /* number 0 */
-        list(arena, slab);
+        list(shelf, slab);
     }
-    hak_unlock(&armor.lock);
     return slab;
-}
-
-/* Rows of notes are as much as a quarter of what they are about, so they go back with it. */
-static void forget_notes(hak_note_t *notes, unsigned count) {
-    size_t page = hak_map.page_bytes;
-    size_t bytes = hak_round_up(count * sizeof(hak_note_t), page);
-    bool whole = bytes <= sizeof(hak_note_t[HAK_SHEET_BLOCKS]) && (uintptr_t)notes % page == 0;
-    HAK_COUNT_N(purge_calls, whole);
-    if (!whole || !hak_os.purge(notes, bytes)) {
-        memset(notes, 0, count * sizeof(hak_note_t));
-    }
-}
-
-/* Its memory goes back at once, so it is zero when it comes again, and whoever still writes there is
- * stopped. */
-static void release(arena_t *arena, hak_slab_t *slab) {
-    hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
-    unsigned carved = hak_load_relaxed(&slab->carved);
-    char *base = hak_slab_base(slab);
-    size_t bytes = slab->slots * HAK_SLOT_BYTES;
-    unlist(arena, slab);
-    forget_notes(sheet->notes[slab->index], carved);
-    memset(sheet->free[slab->index], 0, hak_round_up(carved, 64) / 8);
-    HAK_COUNT(purge_calls);
-    if (!hak_os.purge(base, bytes)) {
-        HAK_COUNT(purge_failures);
-        memset(base, 0, hak_min(carved * hak_class_stride(slab->cls) + 1, bytes));
-    }
-    hak_lock(&armor.lock);
-    if (!armor.open && hak_slab_superslab(slab)->sealed && !hak_os.protect(base, bytes, false)) {
-        armor.short_of_mappings = true;
-    }
-    hak_store_relaxed(&slab->carved, 0); /* nothing of it is resident */
-    slab->free_count = 0;
-    hak_pool_release(slab);
-    hak_unlock(&armor.lock);
 }
 
 /* ---- Free blocks ------------------------------------------------------------------------------ */
@@ -293,55 +147,78 @@ static void carve(hak_slab_t *slab, hak_sheet_t *sheet) {
     HAK_COUNT_N(carved_blocks, to - from);
 }
 
-/* Any of the free blocks, as chance has it: each one of a word is as likely as the others. */
-static unsigned draw(arena_t *arena, hak_slab_t *slab, hak_sheet_t *sheet) {
+/* Some of the slab's free blocks become ready, from where chance has it on. */
+static void make_ready(shelf_t *shelf, hak_slab_t *slab) {
+    hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
     uint64_t *bits = sheet->free[slab->index];
+    if (sheet->free_bits[slab->index] < CHOICE_LEAST) {
+        carve(slab, sheet);
+    }
     unsigned words = (hak_load_relaxed(&slab->carved) + 63U) / 64U;
-    unsigned at = random_below(arena, words);
-    while (bits[at] == 0) {
-        at = at + 1 < words ? at + 1 : 0;
+    unsigned at = hak_chance_below(&shelf->random, words);
+    unsigned turn = hak_chance_below(&shelf->random, 64);
+    char *base = hak_slab_base(slab);
+    size_t stride = hak_class_stride(slab->cls);
+    while (shelf->ready_count < CHOICE_FILLED && sheet->free_bits[slab->index] != 0) {
+        uint64_t behind = bits[at] >> turn << turn;
+        if (behind == 0) { /* those before are reached on the second time round */
+            turn = 0;
+            at = at + 1 < words ? at + 1 : 0;
+            continue;
+        }
+        unsigned bit = (unsigned)__builtin_ctzl(behind);
+        bits[at] &= ~((uint64_t)1 << bit);
+        sheet->free_bits[slab->index]--;
+        shelf->ready[shelf->ready_count++] = base + (at * 64 + bit) * stride;
     }
-    uint64_t left = bits[at];
-    for (unsigned skip = random_below(arena, (unsigned)__builtin_popcountl(left)); skip != 0; skip--) {
-        left &= left - 1;
+    if (!has_room(slab)) {
+        unlist(shelf, slab);
     }
-    unsigned bit = (unsigned)__builtin_ctzl(left);
-    bits[at] &= ~((uint64_t)1 << bit);
-    sheet->free_bits[slab->index]--;
-    return at * 64 + bit;
 }
 
-/* The block left quarantine. */
-static void put_home(arena_t *arena, void *block, unsigned cls) {
+/* A new slab only if there is nothing else to hand out. */
+static HAK_NOINLINE void refill(shelf_t *shelf, unsigned cls, unsigned arena) {
+    if (shelf->ready_count == 0 && shelf->slabs == NULL && acquire(shelf, cls, arena) == NULL) {
+        return;
+    }
+    while (shelf->ready_count < CHOICE_LEAST && shelf->slabs != NULL) {
+        make_ready(shelf, shelf->slabs);
+    }
+}
+
+static HAK_NOINLINE void put_into_slab(shelf_t *shelf, void *block, unsigned cls) {
     hak_place_t place = hak_place_at(block, cls);
     hak_slab_t *slab = place.slab;
-    place.note->state = HAK_FREE;
     place.sheet->free[slab->index][place.index / 64] |= (uint64_t)1 << place.index % 64;
     place.sheet->free_bits[slab->index]++;
     if (!slab->listed) {
-        list(arena, slab);
+        list(shelf, slab);
     }
 }
 
-static unsigned held_most(unsigned cls) {
-    return (unsigned)hak_clamp(HELD_BYTES / hak_class_stride(cls), HELD_LEAST, HELD_MOST);
+/* The block left quarantine. */
+static void put_home(shelf_t *shelf, void *block, unsigned cls) {
+    if (HAK_LIKELY(shelf->ready_count < CHOICE_MOST)) {
+        shelf->ready[shelf->ready_count++] = block;
+    } else {
+        put_into_slab(shelf, block, cls);
+    }
 }
 
 /* The block takes the place of one that has waited; without memory for those it goes home at once. */
-static void hold(arena_t *arena, void *block, unsigned cls) {
-    shelf_t *shelf = &arena->shelves[cls];
-    unsigned most = held_most(cls);
-    if (shelf->held == NULL) {
-        shelf->held = hak_meta_alloc(most * sizeof(void *), sizeof(void *));
+static void hold(shelf_t *shelf, void *block, unsigned cls) {
+    if (HAK_UNLIKELY(shelf->held == NULL)) {
+        shelf->held_most = (uint16_t)hak_clamp(HELD_BYTES / hak_class_stride(cls), HELD_LEAST, HELD_MOST);
+        shelf->held = hak_meta_alloc(shelf->held_most * sizeof(void *), sizeof(void *));
     }
-    if (shelf->held != NULL) {
-        void **seat = &shelf->held[random_below(arena, most)];
+    if (HAK_LIKELY(shelf->held != NULL)) {
+        void **seat = &shelf->held[hak_chance_below(&shelf->random, shelf->held_most)];
         void *before = *seat;
         *seat = block;
         block = before;
     }
     if (block != NULL) {
-        put_home(arena, block, cls);
+        put_home(shelf, block, cls);
     }
 }
 
@@ -350,8 +227,7 @@ static bool all_sound(hak_slab_t *slab, hak_armor_finding_t *finding) {
     unsigned carved = hak_load_relaxed(&slab->carved);
     hak_armor_finding_t found;
     for (unsigned i = 1; i < carved; i++) {
-        hak_place_t place = hak_place_of(slab, i);
-        if (HAK_UNLIKELY(!is_sound(&place, &found))) {
+        if (HAK_UNLIKELY(!hak_sheet_is_sound(slab, i, &found))) {
             found.own_origin = finding->own_origin;
             found.own_size = finding->own_size;
             *finding = found;
@@ -361,127 +237,180 @@ static bool all_sound(hak_slab_t *slab, hak_armor_finding_t *finding) {
     return true;
 }
 
-/* None of the slab's blocks is live: those in quarantine need not wait, since now all of it becomes
- * untouchable. Not so for the last slab to hand out blocks, or a pair would acquire one each time. */
-static void release_if_dead(arena_t *arena, hak_slab_t *slab, hak_armor_finding_t *finding) {
-    shelf_t *shelf = &arena->shelves[slab->cls];
-    bool last = shelf->slabs == NULL || (shelf->slabs == slab && slab->next == NULL);
-    if (last || slab->free_count != hak_load_relaxed(&slab->carved) ||
-        (finding->fault == HAK_ARMOR_SOUND && !all_sound(slab, finding) && !armor.go_on)) {
-        return;
+/* No block of the slab waits or is ready any more. */
+static void withdraw(shelf_t *shelf, const hak_slab_t *slab) {
+    unsigned cls = slab->cls;
+    for (unsigned i = shelf->ready_count; i-- > 0;) {
+        if (hak_slab_of(shelf->ready[i], cls) == slab) {
+            shelf->ready[i] = shelf->ready[--shelf->ready_count];
+        }
     }
-    for (unsigned i = 0; shelf->held != NULL && i < held_most(slab->cls); i++) {
-        if (shelf->held[i] != NULL && hak_slab_of(shelf->held[i], slab->cls) == slab) {
-            put_home(arena, shelf->held[i], slab->cls);
+    for (unsigned i = 0; shelf->held != NULL && i < shelf->held_most; i++) {
+        if (shelf->held[i] != NULL && hak_slab_of(shelf->held[i], cls) == slab) {
             shelf->held[i] = NULL;
         }
     }
-    release(arena, slab);
+}
+
+static void release(shelf_t *shelf, hak_slab_t *slab) {
+    withdraw(shelf, slab);
+    if (slab->listed) {
+        unlist(shelf, slab);
+    }
+    hak_armor_slab_release(slab);
+}
+
+/* None of the slab's blocks is live: those in quarantine need not wait, since now all of it becomes
+ * untouchable. Not so for the last slab to hand out blocks, or a pair would acquire one each time. */
+static HAK_NOINLINE void release_if_sound(shelf_t *shelf, hak_slab_t *slab,
+                                          hak_armor_finding_t *finding) {
+    bool others = shelf->slabs != NULL && (shelf->slabs != slab || slab->next != NULL);
+    if (others &&
+        (finding->fault != HAK_ARMOR_SOUND || all_sound(slab, finding) || armor.go_on)) {
+        release(shelf, slab);
+    }
 }
 
 /* ---- From outside ----------------------------------------------------------------------------- */
 
-/* The arena of the slab at p, which stays the same while a block of it is live. */
-static arena_t *arena_of(const void *p, unsigned cls) {
-    const hak_superslab_t *ss = hak_map_record(p);
-    if (ss == NULL || ss->sheet == NULL) { /* unmapped since its tag was read, or not ready yet */
-        return NULL;
-    }
+/* Of the slab at p, an address in a SuperSlab with a sheet: the arena stays the same while a block of it is
+ * live. No lock need be held. */
+static unsigned arena_at(const hak_superslab_t *ss, const void *p, unsigned cls) {
     const hak_sheet_t *sheet = ss->sheet;
-    return &armor.arenas[hak_load_relaxed(&sheet->arena[hak_slab_of(p, cls)->index])];
+    return hak_load_relaxed(&sheet->arena[hak_sheet_slot(p, cls)]);
 }
 
-/* Locks it. NULL, and the finding says so, if p was no valid pointer, so that another thread could give its
- * slab away meanwhile. */
-static arena_t *lock_arena_of(const void *p, unsigned cls, hak_armor_finding_t *finding) {
-    arena_t *arena = arena_of(p, cls);
-    if (arena != NULL) {
-        hak_lock(&arena->lock);
-        if (hak_map_tag(p) == hak_tag_of_class(cls) && arena_of(p, cls) == arena) {
-            return arena;
-        }
-        hak_unlock(&arena->lock);
-    }
+static HAK_COLD void find_gone(const void *p, unsigned cls, hak_armor_finding_t *finding) {
     *finding = (hak_armor_finding_t){
         .fault = HAK_ARMOR_FREED, .cls = cls, .block = p, .size = hak_class_stride(cls) - 1};
+}
+
+/* Locks the shelf that p came from. NULL, and the finding says so, if p was no valid pointer, so that another
+ * thread could give its slab away meanwhile. */
+HAK_INLINE shelf_t *lock_shelf_of(const void *p, unsigned cls, hak_armor_finding_t *finding) {
+    const hak_superslab_t *ss = hak_map_record(p);
+    if (HAK_LIKELY(ss != NULL && ss->sheet != NULL)) { /* or unmapped since its tag was read, or not ready yet */
+        unsigned arena = arena_at(ss, p, cls);
+        shelf_t *shelf = &armor.shelves[arena][cls];
+        HAK_KEEP(shelf);
+        hak_lock(&shelf->lock);
+        if (HAK_LIKELY(hak_map_tag(p) == hak_tag_of_class(cls) && hak_map_record(p) == ss &&
+                       arena_at(ss, p, cls) == arena)) {
+            return shelf;
+        }
+        hak_unlock(&shelf->lock);
+    }
+    find_gone(p, cls, finding);
     return NULL;
 }
 
-static void *hand_out(arena_t *arena, hak_slab_t *slab, size_t size, hak_origin_t origin,
-                      hak_armor_finding_t *finding) {
-    hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
-    if (sheet->free_bits[slab->index] < CHOICE_LEAST) {
-        carve(slab, sheet);
-    }
-    hak_place_t place = hak_place_of(slab, draw(arena, slab, sheet));
-    bool sound = is_sound(&place, finding);
-    bool fresh = place.note->state == HAK_NEVER;
-    slab->free_count--;
-    *place.note = (hak_note_t){.size = (uint16_t)size, .state = HAK_LIVE, .origin = (uint8_t)origin};
-    if (!has_room(slab)) {
-        unlist(arena, slab);
-    }
-    if (HAK_UNLIKELY(!sound)) {
+/* A block that nobody ever had, or one that was written to after it was freed. */
+static HAK_NOINLINE void *hand_out_odd(hak_slab_t *slab, unsigned index, size_t size, bool sound,
+                                       bool never) {
+    hak_place_t place = hak_place_of(slab, index);
+    if (!sound) {
         if (!armor.go_on) {
             return NULL;
         }
-        fill(&place);
-        fresh = false;
+        fill(place);
+        never = false;
     }
-    if (fresh) { /* zero already */
+    if (never) { /* zero already */
         hak_canary_write(place.start + size, place.stride - 1 - size);
     } else {
         memset(place.start, 0, size);
     }
-    write_headers(&place);
+    write_headers(place);
     return place.start;
+}
+
+HAK_INLINE void *hand_out(shelf_t *shelf, unsigned cls, size_t size, hak_origin_t origin,
+                          hak_armor_finding_t *finding) {
+    void **choice = &shelf->ready[hak_chance_below(&shelf->random, shelf->ready_count)];
+    hak_place_t place = hak_place_at(*choice, cls);
+    *choice = shelf->ready[--shelf->ready_count];
+    bool never = place.note->state == HAK_NEVER;
+    bool sound = !never && hak_place_has_headers(place) &&
+                 hak_canary_is_whole(place.start, place.stride - 1);
+    bool odd = !sound;
+    if (HAK_UNLIKELY(odd)) {
+        sound = hak_sheet_is_sound(place.slab, place.index, finding);
+    }
+    place.slab->free_count--;
+    *place.note =
+        (hak_note_t){.size = (uint16_t)size, .state = HAK_LIVE, .origin = (uint8_t)origin};
+    if (HAK_UNLIKELY(odd)) {
+        return hand_out_odd(place.slab, place.index, size, sound, never);
+    }
+    memset(place.start, 0, size); /* what is behind is canary already */
+    place.start[-1] = hak_tag_of_class(cls);
+    return place.start;
+}
+
+static HAK_COLD void bear(unsigned arena) {
+    hak_lock(&armor.births);
+    hak_store_relaxed(&armor.born[arena], true); /* seen early it does no harm: whoever has all locks has births */
+    hak_unlock(&armor.births);
 }
 
 void *hak_armor_alloc(unsigned cls, size_t size, hak_origin_t origin,
                       hak_armor_finding_t *finding) {
-    arena_t *arena = &armor.arenas[hak_lock_id() % ARENAS];
+    unsigned arena = hak_lock_id() % ARENAS;
+    shelf_t *shelf = &armor.shelves[arena][cls];
+    HAK_KEEP(shelf);
     finding->fault = HAK_ARMOR_SOUND;
-    hak_lock(&arena->lock);
-    hak_slab_t *slab = arena->shelves[cls].slabs;
-    if (slab == NULL) {
-        slab = acquire(arena, cls);
+    if (HAK_UNLIKELY(!hak_load_relaxed(&armor.born[arena]))) {
+        bear(arena);
     }
-    void *block = slab != NULL ? hand_out(arena, slab, size, origin, finding) : NULL;
-    hak_unlock(&arena->lock);
+    hak_lock(&shelf->lock);
+    if (HAK_UNLIKELY(shelf->ready_count < CHOICE_LEAST)) {
+        refill(shelf, cls, arena);
+    }
+    void *block = HAK_LIKELY(shelf->ready_count != 0)
+                      ? hand_out(shelf, cls, size, origin, finding)
+                      : NULL;
+    hak_unlock(&shelf->lock);
     return block;
 }
 
 void hak_armor_free(void *p, unsigned cls, hak_armor_finding_t *finding) {
-    arena_t *arena = lock_arena_of(p, cls, finding);
-    if (arena == NULL) {
+    shelf_t *shelf = lock_shelf_of(p, cls, finding);
+    if (HAK_UNLIKELY(shelf == NULL)) {
         return;
     }
     hak_place_t place = inspect(p, cls, finding);
-    if (finding->fault == HAK_ARMOR_SOUND ||
-        (armor.go_on && !hak_armor_is_of_pointer(finding->fault))) {
-        fill(&place);
-        place.note->state = HAK_HELD;
-        place.slab->free_count++;
-        write_headers(&place);
-        hold(arena, p, cls);
-        release_if_dead(arena, place.slab, finding);
+    bool sound = finding->fault == HAK_ARMOR_SOUND;
+    if (HAK_LIKELY(sound) || (armor.go_on && !hak_armor_is_of_pointer(finding->fault))) {
+        hak_slab_t *slab = place.slab;
+        fill(place);
+        place.note->state = HAK_FREE;
+        slab->free_count++;
+        if (HAK_LIKELY(sound)) {
+            place.start[-1] = HAK_HEADER_NOT_LIVE;
+        } else {
+            write_headers(place);
+        }
+        hold(shelf, p, cls);
+        if (HAK_UNLIKELY(slab->free_count == hak_load_relaxed(&slab->carved))) {
+            release_if_sound(shelf, slab, finding);
+        }
     }
-    hak_unlock(&arena->lock);
+    hak_unlock(&shelf->lock);
 }
 
 void hak_armor_look(const void *p, unsigned cls, hak_armor_finding_t *finding) {
-    arena_t *arena = lock_arena_of(p, cls, finding);
-    if (arena != NULL) {
+    shelf_t *shelf = lock_shelf_of(p, cls, finding);
+    if (shelf != NULL) {
         (void)inspect(p, cls, finding);
-        hak_unlock(&arena->lock);
+        hak_unlock(&shelf->lock);
     }
 }
 
 bool hak_armor_resize(void *p, unsigned cls, size_t size) {
     hak_armor_finding_t unused;
     size_t stride = hak_class_stride(cls);
-    arena_t *arena = size < stride ? lock_arena_of(p, cls, &unused) : NULL;
-    if (arena == NULL) {
+    shelf_t *shelf = size < stride ? lock_shelf_of(p, cls, &unused) : NULL;
+    if (shelf == NULL) {
         return false;
     }
     hak_place_t place = hak_place_at(p, cls);
@@ -492,40 +421,42 @@ bool hak_armor_resize(void *p, unsigned cls, size_t size) {
         }
         hak_canary_write(place.start + size, stride - 1 - size);
         place.note->size = (uint16_t)size;
-        write_headers(&place);
+        write_headers(place);
     }
-    hak_unlock(&arena->lock);
+    hak_unlock(&shelf->lock);
     return live;
 }
 
 /* ---- All of it --------------------------------------------------------------------------------- */
 
-static void trim_shelf(arena_t *arena, unsigned cls) {
-    shelf_t *shelf = &arena->shelves[cls];
-    for (unsigned i = 0; shelf->held != NULL && i < held_most(cls); i++) {
-        void *block = shelf->held[i];
-        shelf->held[i] = NULL;
-        if (block != NULL) {
-            put_home(arena, block, cls);
+static void trim_shelf(shelf_t *shelf, unsigned cls) {
+    while (shelf->ready_count != 0) {
+        put_into_slab(shelf, shelf->ready[--shelf->ready_count], cls);
+    }
+    for (unsigned i = 0; shelf->held != NULL && i < shelf->held_most; i++) {
+        if (shelf->held[i] != NULL) {
+            put_into_slab(shelf, shelf->held[i], cls);
+            shelf->held[i] = NULL;
         }
     }
     hak_slab_t *next;
     for (hak_slab_t *slab = shelf->slabs; slab != NULL; slab = next) {
         next = slab->next;
         if (slab->free_count == hak_load_relaxed(&slab->carved)) {
-            release(arena, slab);
+            release(shelf, slab);
         }
     }
 }
 
 bool hak_armor_trim(void) {
     uint64_t before = hak_load_relaxed(&hak_counters.released_slabs);
-    for (unsigned i = 0; i < ARENAS; i++) {
-        hak_lock(&armor.arenas[i].lock);
-        for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
-            trim_shelf(&armor.arenas[i], cls);
+    for (unsigned arena = 0; arena < ARENAS; arena++) {
+        for (unsigned cls = 0; cls < HAK_CLASSES && hak_load_relaxed(&armor.born[arena]); cls++) {
+            shelf_t *shelf = &armor.shelves[arena][cls];
+            hak_lock(&shelf->lock);
+            trim_shelf(shelf, cls);
+            hak_unlock(&shelf->lock);
         }
-        hak_unlock(&armor.arenas[i].lock);
     }
     return hak_load_relaxed(&hak_counters.released_slabs) != before;
 }
@@ -541,8 +472,7 @@ static void check_slab(hak_slab_t *slab, void *context) {
     hak_armor_finding_t finding;
     unsigned carved = hak_load_relaxed(&slab->carved);
     for (unsigned i = 1; i < carved; i++) {
-        hak_place_t place = hak_place_of(slab, i);
-        if (!is_sound(&place, &finding) &&
+        if (!hak_sheet_is_sound(slab, i, &finding) &&
             (finding.block != check->last.block || finding.at != check->last.at)) {
             if (check->count < check->most) {
                 check->findings[check->count] = finding;
@@ -559,18 +489,6 @@ size_t hak_armor_check_locked(hak_armor_finding_t *findings, size_t most) {
     return check.count;
 }
 
-bool hak_armor_open_all_locked(void) {
-    hak_superslab_t *ss = NULL;
-    if (!armor.short_of_mappings || armor.open) {
-        return false;
-    }
-    armor.open = true;
-    while ((ss = hak_pool_next_superslab(ss)) != NULL) {
-        (void)hak_os.protect(ss->base, HAK_SUPERSLAB_BYTES, true);
-    }
-    return true;
-}
-
 bool hak_armor_is_live_locked(const hak_slab_t *slab, unsigned index, size_t *size) {
     const hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
     const hak_note_t *note = &sheet->notes[slab->index][index];
@@ -580,40 +498,49 @@ bool hak_armor_is_live_locked(const hak_slab_t *slab, unsigned index, size_t *si
 
 void hak_armor_start(bool go_on) {
     hak_canary_init();
-    size_t mappings = hak_os.mappings_max();
+    hak_armor_slab_start();
     armor.go_on = go_on;
-    armor.sealed_most = (mappings != 0 ? mappings : MAPPINGS_STANDARD) / 4 / (HAK_SLOTS + 1);
     hak_hardened = true;
-    for (unsigned i = 0; i < ARENAS; i++) {
-        hak_os_random(&armor.arenas[i].random, sizeof armor.arenas[i].random);
-        armor.arenas[i].random |= 1; /* 0 would stay 0 */
-    }
 }
 
+/* ---- Locks ------------------------------------------------------------------------------------ */
+
+/* In order, without those of arenas not born: no one can hold them. */
 void hak_armor_each_lock(void (*visit)(hak_lock_t *lock, void *context), void *context) {
-    for (unsigned i = 0; i < ARENAS; i++) {
-        visit(&armor.arenas[i].lock, context);
+    visit(&armor.births, context);
+    for (unsigned arena = 0; arena < ARENAS; arena++) {
+        for (unsigned cls = 0; cls < HAK_CLASSES && hak_load_relaxed(&armor.born[arena]); cls++) {
+            visit(&armor.shelves[arena][cls].lock, context);
+        }
     }
-    visit(&armor.lock, context);
+    visit(hak_armor_slab_own_lock(), context);
 }
 
-void hak_armor_lock_all(void) {
-    for (unsigned i = 0; i < ARENAS; i++) {
-        hak_lock(&armor.arenas[i].lock);
-    }
-    hak_lock(&armor.lock);
+static void take(hak_lock_t *lock, void *unused) {
+    (void)unused;
+    hak_lock(lock);
 }
 
-void hak_armor_unlock_all(void) {
-    hak_unlock(&armor.lock);
-    for (unsigned i = ARENAS; i-- > 0;) {
-        hak_unlock(&armor.arenas[i].lock);
+static void leave(hak_lock_t *lock, void *unused) {
+    (void)unused;
+    if (lock != &armor.births) {
+        hak_unlock(lock);
     }
 }
 
 static void reset(hak_lock_t *lock, void *unused) {
     (void)unused;
     hak_lock_reset(lock);
+}
+
+void hak_armor_lock_all(void) {
+    hak_armor_each_lock(take, NULL);
+}
+
+/* The first one taken comes last: with it goes the holder's deferred cancellation, and arenas may be born. */
+void hak_armor_unlock_all(void) {
+    hak_armor_each_lock(leave, NULL);
+    hak_unlock(&armor.births);
 }
 
 void hak_armor_after_fork_in_child(void) {
@@ -624,7 +551,8 @@ void hak_armor_after_fork_in_child(void) {
 
 typedef struct {
     bool valid;
-    size_t missing; /* listed slabs and HELD blocks, less those that stand on shelves */
+    /* Listed slabs, and free blocks without their bit, less those that stand on shelves. */
+    size_t missing;
 } books_t;
 
 static void check_books(hak_slab_t *slab, void *context) {
@@ -638,9 +566,9 @@ static void check_books(hak_slab_t *slab, void *context) {
         unsigned state = sheet->notes[slab->index][i].state;
         bool is_block = i != 0 && i < carved;
         bool bit = (sheet->free[slab->index][i / 64] >> i % 64) & 1;
-        books->valid = books->valid && (is_block || state == HAK_NEVER) &&
-                       bit == (is_block && (state == HAK_FREE || state == HAK_NEVER));
-        books->missing += state == HAK_HELD;
+        bool is_free = is_block && (state == HAK_FREE || state == HAK_NEVER);
+        books->valid = books->valid && (is_block || state == HAK_NEVER) && (is_free || !bit);
+        books->missing += is_free && !bit;
         live += state == HAK_LIVE;
         bits += bit;
     }
@@ -648,17 +576,26 @@ static void check_books(hak_slab_t *slab, void *context) {
                    live == carved - slab->free_count;
 }
 
-static void check_shelf(const arena_t *arena, unsigned cls, books_t *books) {
-    const shelf_t *shelf = &arena->shelves[cls];
+static bool is_at_home(const shelf_t *shelf, const void *block, unsigned cls) {
+    const hak_superslab_t *ss = hak_map_record(block);
+    return &armor.shelves[arena_at(ss, block, cls)][cls] == shelf;
+}
+
+static void check_shelf(const shelf_t *shelf, unsigned cls, books_t *books) {
     for (const hak_slab_t *slab = shelf->slabs; slab != NULL; slab = slab->next, books->missing--) {
         books->valid = books->valid && slab->cls == cls && slab->listed &&
-                       arena_of(hak_slab_base(slab), cls) == arena;
+                       is_at_home(shelf, hak_slab_base(slab), cls);
     }
-    for (unsigned i = 0; shelf->held != NULL && i < held_most(cls); i++) {
+    for (unsigned i = 0; i < shelf->ready_count; i++, books->missing--) {
+        unsigned state = hak_place_at(shelf->ready[i], cls).note->state;
+        books->valid = books->valid && is_at_home(shelf, shelf->ready[i], cls) &&
+                       (state == HAK_FREE || state == HAK_NEVER);
+    }
+    for (unsigned i = 0; shelf->held != NULL && i < shelf->held_most; i++) {
         if (shelf->held[i] != NULL) {
             books->missing--;
-            books->valid = books->valid && arena_of(shelf->held[i], cls) == arena &&
-                           hak_place_at(shelf->held[i], cls).note->state == HAK_HELD;
+            books->valid = books->valid && is_at_home(shelf, shelf->held[i], cls) &&
+                           hak_place_at(shelf->held[i], cls).note->state == HAK_FREE;
         }
     }
 }
@@ -668,7 +605,7 @@ bool hak_armor_is_valid(void) {
     books_t books = {.valid = hak_armor_check_locked(NULL, 0) == 0};
     hak_pool_each_slab(check_books, &books);
     for (unsigned i = 0; i < ARENAS * HAK_CLASSES; i++) {
-        check_shelf(&armor.arenas[i / HAK_CLASSES], i % HAK_CLASSES, &books);
+        check_shelf(&armor.shelves[i / HAK_CLASSES][i % HAK_CLASSES], i % HAK_CLASSES, &books);
     }
     hak_armor_unlock_all();
     return books.valid && books.missing == 0;

@@ -4,7 +4,7 @@
  *            quarantine; the bytes around and in them by which misuse is noticed; their locks.
  * Knows not: what is said of a finding (harden.h), blocks above the mid tier's (guard.h).
  * Threads:   any. A thread allocates from the arena that its id says; a block goes home to the arena
- *            of its slab. All of an arena and of its slabs is guarded by arena.lock.
+ *            of its slab. Each class of an arena has a shelf; it and its slabs are guarded by shelf.lock.
  *
  * No link and no count stands in a block or beside one. What is known of blocks stands in a sheet for
  * each SuperSlab, a mapping of its own between two pages that nobody can touch.
@@ -18,47 +18,22 @@
  *
  * Invariants, for each block i from 1 below slab.carved (all others are NEVER; so is number 0):
  *   LIVE: the bytes behind its size, but the last, hold the canary
- *   FREE, HELD: all bytes but the last do;  NEVER: they are zero
+ *   FREE: all bytes but the last do;  NEVER: they are zero
  *   header of i: as said, if i or i - 1 is not NEVER; else zero
- *   its bit in sheet.free is set <=> it is FREE, or NEVER but not number 0
+ *   its bit in sheet.free is set <=> it is FREE or NEVER, but neither number 0, nor in quarantine or ready
  *   slab.carved - slab.free_count == its LIVE blocks
- *   memory of slots that are not ACTIVE cannot be touched, as far as the system has mappings left
  */
 #ifndef HAK_ARMOR_H
 #define HAK_ARMOR_H
 
 #include "lock.h"
-#include "origin.h"
-#include "superslab.h"
+#include "sheet.h"
 
 /* Whether the mode is on: const once hakmem has started. */
 extern bool hak_hardened;
 
 /* Bytes that the widest block holds. */
 #define HAK_ARMOR_MAX ((size_t)HAK_MID_MAX - 1)
-
-typedef enum {
-    HAK_ARMOR_SOUND,
-    HAK_ARMOR_NO_BLOCK,    /* never handed out */
-    HAK_ARMOR_INSIDE,      /* not the start of the block */
-    HAK_ARMOR_FREED,       /* the block is free already */
-    HAK_ARMOR_OVERFLOW,    /* bytes behind the block were written to */
-    HAK_ARMOR_UNDERFLOW,   /* bytes in front of it were */
-    HAK_ARMOR_WRITTEN,     /* bytes of it were, after it was freed */
-} hak_armor_fault_t;
-
-/* What was found out about a pointer. */
-typedef struct {
-    hak_armor_fault_t fault;
-    unsigned cls;
-    /* Of the block that the fault is about, which may be a neighbour. */
-    const void *block;
-    size_t size;    /* as it was asked for; its stride less one for a block that is not live */
-    const void *at; /* where the first wrong byte is; NULL when nothing was written */
-    /* Of the block that starts at the pointer, unless the fault is one of the pointer. */
-    hak_origin_t own_origin;
-    size_t own_size;
-} hak_armor_finding_t;
 
 /* Rather than one of bytes that were written. */
 HAK_INLINE bool hak_armor_is_of_pointer(hak_armor_fault_t fault) {
@@ -84,13 +59,10 @@ bool hak_armor_trim(void);
 /* Looks at every block; stores up to most findings and returns how many there are. The caller holds every
  * lock. */
 size_t hak_armor_check_locked(hak_armor_finding_t *findings, size_t most);
-/* Where the system has refused a mapping before: all memory of slabs can be touched from now on. True when that
- * is news. The caller holds every lock. */
-bool hak_armor_open_all_locked(void);
 /* The size of the block if it is live. The caller holds every lock. */
 bool hak_armor_is_live_locked(const hak_slab_t *slab, unsigned index, size_t *size);
 
-/* All arenas' locks, in order; each before the pool's. */
+/* All locks of shelves, and what comes before and behind them; each before the pool's. */
 void hak_armor_lock_all(void);
 void hak_armor_unlock_all(void);
 void hak_armor_each_lock(void (*visit)(hak_lock_t *lock, void *context), void *context);

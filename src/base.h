@@ -28,6 +28,8 @@
 #endif
 #define HAK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define HAK_CACHE_LINE 64
+/* The compiler forgets how the pointer was computed, and keeps it rather than compute it anew. */
+#define HAK_KEEP(pointer) __asm__("" : "+r"(pointer))
 
 /* The assert ladder. HAK_DEBUG is 0 in the build that everyone runs.
  *   1  HAK_ASSERT            cheap, local conditions

@@ -6,7 +6,8 @@
 #include "os.h"
 
 #define WORD sizeof(uint64_t)
-#define LINE (4 * sizeof(pair_t))
+#define PAIR sizeof(pair_t)
+#define LINE (4 * PAIR)
 
 /* Two words at any address, for the compiler to keep in one register. */
 typedef uint64_t pair_t __attribute__((vector_size(2 * WORD), aligned(1), may_alias));
@@ -35,29 +36,42 @@ static uint64_t word_at(const unsigned char *p) {
     return turn != 0 ? secret.word >> turn | secret.word << (64 - turn) : secret.word;
 }
 
-static uint64_t load(const unsigned char *p) {
-    uint64_t word;
-    memcpy(&word, p, WORD);
-    return word;
+/* Both ranges of half may overlap: so any number of bytes from half to all takes two steps. */
+static void store_ends(unsigned char *p, size_t bytes, uint64_t word, uint64_t last_word) {
+    if (bytes >= WORD) {
+        memcpy(p, &word, WORD);
+        memcpy(p + bytes - WORD, &last_word, WORD);
+    } else if (bytes >= WORD / 2) {
+        memcpy(p, &word, WORD / 2);
+        memcpy(p + bytes - WORD / 2, (const char *)&last_word + WORD / 2, WORD / 2);
+    } else {
+        for (; bytes != 0; bytes--, p++, word >>= 8) {
+            *p = (unsigned char)word;
+        }
+    }
 }
 
-static void store_line(unsigned char *p, uint64_t word) {
-    pair_t *pairs = (pair_t *)p;
-    pairs[0] = pairs[1] = pairs[2] = pairs[3] = (pair_t){word, word};
+static pair_t pair_of(uint64_t word) {
+    return (pair_t){word, word};
 }
 
 void hak_canary_write(void *at, size_t bytes) {
     unsigned char *p = at;
-    uint64_t word = word_at(p);
-    for (; bytes >= LINE; bytes -= LINE, p += LINE) {
-        store_line(p, word);
+    unsigned char *end = p + bytes;
+    uint64_t word = word_at(p), last_word = word_at(end);
+    if (bytes < PAIR) {
+        store_ends(p, bytes, word, last_word);
+        return;
     }
-    for (; bytes >= WORD; bytes -= WORD, p += WORD) {
-        memcpy(p, &word, WORD);
+    const pair_t value = pair_of(word);
+    for (; (size_t)(end - p) > LINE; p += LINE) {
+        pair_t *pairs = (pair_t *)p;
+        pairs[0] = pairs[1] = pairs[2] = pairs[3] = value;
     }
-    for (; bytes != 0; bytes--, p++, word >>= 8) {
-        *p = (unsigned char)word;
+    for (; (size_t)(end - p) > PAIR; p += PAIR) {
+        *(pair_t *)p = value;
     }
+    *(pair_t *)(end - PAIR) = pair_of(last_word);
 }
 
 /* The first byte that is not what the word repeats from at on. */
@@ -71,43 +85,62 @@ static HAK_COLD const void *locate(const unsigned char *at, size_t bytes, uint64
     return i < bytes ? at + i : NULL;
 }
 
-/* Asks once for a cache line, since nearly all that is looked at is sound. */
-static bool line_repeats(const unsigned char *p, uint64_t word) {
-    const pair_t *pairs = (const pair_t *)p;
-    const pair_t wanted = {word, word};
-    pair_t wrong = ((pairs[0] ^ wanted) | (pairs[1] ^ wanted)) |
-                   ((pairs[2] ^ wanted) | (pairs[3] ^ wanted));
+static uint64_t load(const unsigned char *p) {
+    uint64_t word;
+    memcpy(&word, p, WORD);
+    return word;
+}
+
+static uint32_t load_half(const unsigned char *p) {
+    uint32_t half;
+    memcpy(&half, p, sizeof half);
+    return half;
+}
+
+static bool ends_are(const unsigned char *p, size_t bytes, uint64_t word, uint64_t last_word) {
+    if (bytes >= WORD) {
+        return ((load(p) ^ word) | (load(p + bytes - WORD) ^ last_word)) == 0;
+    }
+    if (bytes >= WORD / 2) {
+        return ((load_half(p) ^ (uint32_t)word) |
+                (load_half(p + bytes - WORD / 2) ^ (uint32_t)(last_word >> 32))) == 0;
+    }
+    for (; bytes != 0; bytes--, p++, word >>= 8) {
+        if (*p != (unsigned char)word) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Asks once, at the end, since nearly all that is looked at is sound. */
+static bool pairs_are(const unsigned char *p, const unsigned char *end, uint64_t word,
+                      uint64_t last_word) {
+    const pair_t wanted = pair_of(word);
+    pair_t wrong = *(const pair_t *)(end - PAIR) ^ pair_of(last_word);
+    for (; (size_t)(end - p) > LINE; p += LINE) {
+        const pair_t *pairs = (const pair_t *)p;
+        wrong |= ((pairs[0] ^ wanted) | (pairs[1] ^ wanted)) |
+                 ((pairs[2] ^ wanted) | (pairs[3] ^ wanted));
+    }
+    for (; (size_t)(end - p) > PAIR; p += PAIR) {
+        wrong |= *(const pair_t *)p ^ wanted;
+    }
     return (wrong[0] | wrong[1]) == 0;
 }
 
-/* What stands at the end of the range, be it no multiple of a word, is compared as the last word of it. */
+/* The word stands at p, the last one ends with the last byte. */
 static bool is_repeated(const unsigned char *p, size_t bytes, uint64_t word, uint64_t last_word) {
-    const unsigned char *end = p + bytes;
-    if (HAK_UNLIKELY(bytes < WORD)) {
-        for (; p < end; p++, word >>= 8) {
-            if (*p != (unsigned char)word) {
-                return false;
-            }
-        }
-        return true;
-    }
-    for (; (size_t)(end - p) > LINE; p += LINE) {
-        if (HAK_UNLIKELY(!line_repeats(p, word))) {
-            return false;
-        }
-    }
-    for (; (size_t)(end - p) > WORD; p += WORD) {
-        if (HAK_UNLIKELY(load(p) != word)) {
-            return false;
-        }
-    }
-    return load(end - WORD) == last_word;
+    return HAK_LIKELY(bytes >= PAIR) ? pairs_are(p, p + bytes, word, last_word)
+                                     : ends_are(p, bytes, word, last_word);
+}
+
+bool hak_canary_is_whole(const void *at, size_t bytes) {
+    return is_repeated(at, bytes, word_at(at), word_at((const unsigned char *)at + bytes));
 }
 
 const void *hak_canary_damage(const void *at, size_t bytes) {
-    uint64_t word = word_at(at);
-    uint64_t last_word = word_at((const unsigned char *)at + bytes);
-    return HAK_LIKELY(is_repeated(at, bytes, word, last_word)) ? NULL : locate(at, bytes, word);
+    return HAK_LIKELY(hak_canary_is_whole(at, bytes)) ? NULL : locate(at, bytes, word_at(at));
 }
 
 const void *hak_zero_damage(const void *at, size_t bytes) {

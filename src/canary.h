@@ -16,6 +16,7 @@
 void hak_canary_init(void);
 /* Bytes from at on. */
 void hak_canary_write(void *at, size_t bytes);
+bool hak_canary_is_whole(const void *at, size_t bytes);
 /* The first byte that differs; NULL when none does. */
 const void *hak_canary_damage(const void *at, size_t bytes);
 /* The first byte that is not zero; NULL when all are. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "armor_slab.h"
 #include "guard.h"
 #include "message.h"
 #include "options.h"
@@ -260,7 +261,7 @@ bool hak_harden_trim(void) {
 bool hak_harden_relax(void) {
     hak_lock_everything();
     bool guards = hak_guard_open_all_locked();
-    bool slabs = hak_armor_open_all_locked();
+    bool slabs = hak_armor_slab_open_all_locked();
     hak_unlock_everything();
     return guards || slabs;
 }

@@ -1,18 +1,20 @@
 /* sheet.h: what is known of the blocks of a SuperSlab in the hardened mode, and where it stands.
  *
- * Owns:      the layout of a sheet, the values of headers.
+ * Owns:      the layout of a sheet, the values of headers, the search for damage in and around a block.
  * Knows not: what is done with blocks (armor.h, whose invariants these are).
- * Threads:   a slab's part of a sheet is guarded by the lock of its arena.
+ * Threads:   a slab's part of a sheet is guarded by the lock of its shelf (armor.c).
  */
 #ifndef HAK_SHEET_H
 #define HAK_SHEET_H
 
+#include "canary.h"
+#include "origin.h"
 #include "superslab.h"
 
 #define HAK_SHEET_BLOCKS (HAK_SLOT_BYTES / HAK_ALIGNMENT)
 #define HAK_HEADER_NOT_LIVE ((unsigned char)0x9C)
 
-enum { HAK_NEVER, HAK_LIVE, HAK_FREE, HAK_HELD };
+enum { HAK_NEVER, HAK_LIVE, HAK_FREE };
 
 typedef struct {
     uint16_t size; /* of a LIVE block */
@@ -29,6 +31,29 @@ typedef struct {
     uint16_t free_bits[HAK_SLOTS];    /* how many are set */
     _Atomic uint8_t arena[HAK_SLOTS]; /* atomic, relaxed: of the slab that starts there */
 } hak_sheet_t;
+
+typedef enum {
+    HAK_ARMOR_SOUND,
+    HAK_ARMOR_NO_BLOCK,    /* never handed out */
+    HAK_ARMOR_INSIDE,      /* not the start of the block */
+    HAK_ARMOR_FREED,       /* the block is free already */
+    HAK_ARMOR_OVERFLOW,    /* bytes behind the block were written to */
+    HAK_ARMOR_UNDERFLOW,   /* bytes in front of it were */
+    HAK_ARMOR_WRITTEN,     /* bytes of it were, after it was freed */
+} hak_armor_fault_t;
+
+/* What was found out about a pointer. */
+typedef struct {
+    hak_armor_fault_t fault;
+    unsigned cls;
+    /* Of the block that the fault is about, which may be a neighbour. */
+    const void *block;
+    size_t size;    /* as it was asked for; its stride less one for a block that is not live */
+    const void *at; /* where the first wrong byte is; NULL when nothing was written */
+    /* Of the block that starts at the pointer, unless the fault is one of the pointer. */
+    hak_origin_t own_origin;
+    size_t own_size;
+} hak_armor_finding_t;
 
 /* A block, and all that is known of where it stands. */
 typedef struct {
@@ -54,13 +79,32 @@ HAK_INLINE hak_place_t hak_place_of(hak_slab_t *slab, unsigned index) {
     };
 }
 
-/* The block that covers p. */
-HAK_INLINE hak_place_t hak_place_at(const void *p, unsigned cls) {
-    hak_slab_t *slab = hak_slab_of(p, cls);
-    size_t offset = (size_t)((uintptr_t)p - (uintptr_t)hak_slab_base(slab));
+/* The slot with which the slab starts that p is in; a slab is aligned to its size. */
+HAK_INLINE size_t hak_sheet_slot(const void *p, unsigned cls) {
+    return ((uintptr_t)p >> HAK_SLOT_SHIFT) % HAK_SLOTS & ~((size_t)hak_class_info[cls].slots - 1);
+}
+
+/* The block that covers p, an address in the SuperSlab and a slab of the class. */
+HAK_INLINE hak_place_t hak_place_in(hak_superslab_t *ss, const void *p, unsigned cls) {
     __extension__ typedef unsigned __int128 wide_t;
-    unsigned index = (unsigned)(((wide_t)offset * hak_class_info[cls].wide_inverse) >> 64);
-    return hak_place_of(slab, index);
+    const hak_class_info_t *info = &hak_class_info[cls];
+    hak_sheet_t *sheet = ss->sheet;
+    size_t slot = hak_sheet_slot(p, cls);
+    size_t offset = (uintptr_t)p & (info->slots * HAK_SLOT_BYTES - 1);
+    size_t index = (size_t)(((wide_t)offset * info->wide_inverse) >> 64);
+    return (hak_place_t){
+        .slab = &ss->slabs[slot],
+        .sheet = sheet,
+        .note = &sheet->notes[slot][index],
+        .start = (unsigned char *)((uintptr_t)p - offset + index * info->stride),
+        .stride = info->stride,
+        .cls = cls,
+        .index = (unsigned)index,
+    };
+}
+
+HAK_INLINE hak_place_t hak_place_at(const void *p, unsigned cls) {
+    return hak_place_in(hak_map_record(p), p, cls);
 }
 
 /* What stands in front of the block that the note is about; it is not number 0. Behind the last block of a
@@ -71,5 +115,21 @@ HAK_INLINE unsigned char hak_header_of(const hak_note_t *note, unsigned cls) {
     }
     return note->state == HAK_NEVER && note[-1].state == HAK_NEVER ? 0 : HAK_HEADER_NOT_LIVE;
 }
+
+/* Both headers beside the block are right; it is not NEVER, so neither is zero. */
+HAK_INLINE bool hak_place_has_headers(hak_place_t place) {
+    unsigned char live = hak_tag_of_class(place.cls);
+    unsigned char own = place.note[0].state == HAK_LIVE ? live : HAK_HEADER_NOT_LIVE;
+    unsigned char next = place.note[1].state == HAK_LIVE ? live : HAK_HEADER_NOT_LIVE;
+    return place.start[-1] == own && place.start[place.stride - 1] == next;
+}
+
+/* The finding names the block as its note has it. (Not by its place: that would have to stand in memory on the way
+ * of those that are sound.) */
+void hak_sheet_find(hak_slab_t *slab, unsigned index, hak_armor_fault_t fault, const void *at,
+                    hak_armor_finding_t *finding);
+/* Looks at a block in any state and at the headers on both its sides; false: the finding says what is
+ * wrong. */
+bool hak_sheet_is_sound(hak_slab_t *slab, unsigned index, hak_armor_finding_t *finding);
 
 #endif

@@ -2,6 +2,8 @@
  * and all can be had again. */
 #include "armor_case.h"
 
+#include "armor_slab.h"
+
 #define COUNT 200 /* more than a SuperSlab */
 
 static const uint8_t classes[] = {CLASS_32K, 0, CLASS_16K, CLASS_80, 40, 1};
@@ -165,7 +167,7 @@ UNIT_CHILD(armor_open_all_makes_all_memory_accessible_for_good) {
     char *one = armor_alloc(CLASS_32K, 100);
     char *end = hak_slab_superslab(hak_slab_of(one, CLASS_32K))->base + HAK_SUPERSLAB_BYTES;
     hak_armor_lock_all();
-    CHECK(!hak_armor_open_all_locked()); /* nothing was refused yet */
+    CHECK(!hak_armor_slab_open_all_locked()); /* nothing was refused yet */
     hak_armor_unlock_all();
     char *two = armor_alloc(CLASS_16K, 100);
     fake_os_fail(FAKE_PROTECT, 1, false);
@@ -174,7 +176,7 @@ UNIT_CHILD(armor_open_all_makes_all_memory_accessible_for_good) {
     CHECK(is_readable(two) && !is_readable(end - 1));
     fake_os_reset();
     hak_armor_lock_all();
-    CHECK(hak_armor_open_all_locked() && !hak_armor_open_all_locked());
+    CHECK(hak_armor_slab_open_all_locked() && !hak_armor_slab_open_all_locked());
     hak_armor_unlock_all();
     CHECK(is_readable(end - 1));
     CHECK(take_blocks() == 0 && hak_armor_is_valid());
