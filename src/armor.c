@@ -27,11 +27,19 @@
 #define CHOICE_FILLED 16U
 #define CHOICE_MOST 24U
 
+/* Slabs without a live block that are kept for the next blocks: slots of each shelf, and of all together, or a
+ * share of what all slabs take. A program whose memory comes and goes would else fault and ask for
+ * permissions all day. */
+#define SPARE_SLOTS 16U
+#define SPARE_SLOTS_ALL 64U
+#define SPARE_SHARE 8U
+
 bool hak_hardened;
 
 typedef struct {
     _Alignas(HAK_CACHE_LINE) hak_lock_t lock;
     uint8_t ready_count;
+    uint8_t spare_slots;       /* of slabs without a live block */
     uint16_t held_most;        /* const while held is not NULL */
     uint64_t random;           /* the system's seed: not to be foretold from outside; 0 before the first slab */
     hak_slab_t *slabs;         /* with blocks that are not ready yet */
@@ -43,6 +51,7 @@ static struct {
     bool go_on;                 /* const after hak_armor_start() */
     hak_lock_t births;          /* before all shelves' */
     _Atomic bool born[ARENAS]; /* set once, under armor.births: before that no shelf of it is locked or used */
+    _Atomic uint32_t slots, spare_slots; /* atomic, relaxed: of all shelves; late by a slab or two it does no harm */
     shelf_t shelves[ARENAS][HAK_CLASSES];
 } armor;
 
@@ -120,6 +129,27 @@ static void list(shelf_t *shelf, hak_slab_t *slab) {
     slab->listed = true;
 }
 
+/* Of a shelf the first does not count among all: a pair would change it each time. */
+static unsigned beyond_first(const shelf_t *shelf, const hak_slab_t *slab) {
+    return shelf->spare_slots != 0 ? (unsigned)shelf->spare_slots - slab->slots : 0;
+}
+
+/* The slab has no live block, or not none any more. */
+static void count_spare(shelf_t *shelf, const hak_slab_t *slab, int sign) {
+    unsigned before = beyond_first(shelf, slab);
+    shelf->spare_slots = (uint8_t)(shelf->spare_slots + sign * slab->slots);
+    unsigned after = beyond_first(shelf, slab);
+    if (after != before) {
+        hak_add_relaxed(&armor.spare_slots, after - before);
+    }
+}
+
+static bool may_keep(const shelf_t *shelf) {
+    uint32_t most = hak_load_relaxed(&armor.slots) / SPARE_SHARE;
+    uint32_t all = hak_load_relaxed(&armor.spare_slots);
+    return all == 0 || (shelf->spare_slots <= SPARE_SLOTS && all <= hak_max(most, SPARE_SLOTS_ALL));
+}
+
 static hak_slab_t *acquire(shelf_t *shelf, unsigned cls, unsigned arena) {
     if (shelf->random == 0) {
         hak_os_random(&shelf->random, sizeof shelf->random);
@@ -128,6 +158,8 @@ static hak_slab_t *acquire(shelf_t *shelf, unsigned cls, unsigned arena) {
     hak_slab_t *slab = hak_armor_slab_acquire(cls, arena);
     if (slab != NULL) {
         list(shelf, slab);
+        hak_add_relaxed(&armor.slots, slab->slots);
+        count_spare(shelf, slab, 1);
     }
     return slab;
 }
@@ -257,15 +289,17 @@ static void release(shelf_t *shelf, hak_slab_t *slab) {
     if (slab->listed) {
         unlist(shelf, slab);
     }
+    count_spare(shelf, slab, -1);
+    hak_add_relaxed(&armor.slots, -(uint32_t)slab->slots);
     hak_armor_slab_release(slab);
 }
 
-/* None of the slab's blocks is live: those in quarantine need not wait, since now all of it becomes
- * untouchable. Not so for the last slab to hand out blocks, or a pair would acquire one each time. */
-static HAK_NOINLINE void release_if_sound(shelf_t *shelf, hak_slab_t *slab,
-                                          hak_armor_finding_t *finding) {
-    bool others = shelf->slabs != NULL && (shelf->slabs != slab || slab->next != NULL);
-    if (others &&
+/* None of the slab's blocks is live: if it is not kept, those in quarantine need not wait, since now all of it
+ * becomes untouchable. */
+static HAK_NOINLINE void keep_or_release(shelf_t *shelf, hak_slab_t *slab,
+                                         hak_armor_finding_t *finding) {
+    count_spare(shelf, slab, 1);
+    if (!may_keep(shelf) &&
         (finding->fault != HAK_ARMOR_SOUND || all_sound(slab, finding) || armor.go_on)) {
         release(shelf, slab);
     }
@@ -336,11 +370,14 @@ HAK_INLINE void *hand_out(shelf_t *shelf, unsigned cls, size_t size, hak_origin_
     if (HAK_UNLIKELY(odd)) {
         sound = hak_sheet_is_sound(place.slab, place.index, finding);
     }
-    place.slab->free_count--;
+    hak_slab_t *slab = place.slab;
+    if (HAK_UNLIKELY(slab->free_count-- == hak_load_relaxed(&slab->carved))) {
+        count_spare(shelf, slab, -1);
+    }
     *place.note =
         (hak_note_t){.size = (uint16_t)size, .state = HAK_LIVE, .origin = (uint8_t)origin};
     if (HAK_UNLIKELY(odd)) {
-        return hand_out_odd(place.slab, place.index, size, sound, never);
+        return hand_out_odd(slab, place.index, size, sound, never);
     }
     memset(place.start, 0, size); /* what is behind is canary already */
     place.start[-1] = hak_tag_of_class(cls);
@@ -392,7 +429,7 @@ void hak_armor_free(void *p, unsigned cls, hak_armor_finding_t *finding) {
         }
         hold(shelf, p, cls);
         if (HAK_UNLIKELY(slab->free_count == hak_load_relaxed(&slab->carved))) {
-            release_if_sound(shelf, slab, finding);
+            keep_or_release(shelf, slab, finding);
         }
     }
     hak_unlock(&shelf->lock);

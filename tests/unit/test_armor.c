@@ -254,7 +254,7 @@ UNIT_CHILD(armor_arenas_are_each_threads_and_a_few_share) {
  */
 
 UNIT_CHILD(armor_slab_without_live_block_is_untouchable) {
-    enum { COUNT = 40 }; /* of 16 KiB, seven a slab */
+    enum { COUNT = 90 }; /* of 16 KiB, seven a slab: more than are kept to be used again */
     char *blocks[COUNT];
     armor_start(false);
     for (unsigned i = 0; i < COUNT; i++) {
@@ -274,6 +274,43 @@ UNIT_CHILD(armor_slab_without_live_block_is_untouchable) {
     }
     blocks[0] = armor_alloc(CLASS_16K, 16000); /* from where others were: zero */
     armor_free(blocks[0], CLASS_16K);
+    armor_assert_at_rest();
+}
+
+/* Waves cost no slab each time, though each leaves none of its blocks. */
+UNIT_CHILD(armor_waves_keep_their_slabs) {
+    enum { COUNT = 1000, WAVES = 20 };
+    static char *blocks[COUNT];
+    armor_start(false);
+    for (unsigned wave = 0; wave < WAVES; wave++) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            blocks[i] = armor_alloc(CLASS_64, 60);
+        }
+        for (unsigned i = 0; i < COUNT; i++) {
+            armor_free(blocks[i], CLASS_64);
+        }
+    }
+    CHECK(hak_armor_is_valid() && hak_load_relaxed(&hak_counters.released_slabs) == 0);
+    armor_assert_at_rest();
+}
+
+/* What is kept is bounded, over all classes. */
+UNIT_CHILD(armor_kept_slabs_are_few_over_all_classes) {
+    enum { COUNT = 200 };
+    static char *blocks[HAK_CLASSES][COUNT];
+    armor_start(false);
+    for (unsigned cls = 32; cls < HAK_CLASSES; cls++) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            blocks[cls][i] = armor_alloc(cls, 1);
+        }
+    }
+    for (unsigned cls = 32; cls < HAK_CLASSES; cls++) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            armor_free(blocks[cls][i], cls);
+        }
+    }
+    CHECK(hak_armor_is_valid());
+    CHECK(pool_gauges().slots_active <= 64 + 4 * 40); /* the bound, and one a class */
     armor_assert_at_rest();
 }
 
@@ -373,6 +410,8 @@ int main(void) {
         CASE(armor_arenas_are_each_threads_and_a_few_share),
         CASE(armor_slab_without_live_block_is_untouchable),
         CASE(armor_last_slab_stays),
+        CASE(armor_waves_keep_their_slabs),
+        CASE(armor_kept_slabs_are_few_over_all_classes),
         CASE(armor_purge_refused_hands_out_zero_memory),
         CASE(armor_in_the_child_of_a_fork_goes_on),
         CASE(armor_each_lock_is_free_after_unlock_all),
