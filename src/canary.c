@@ -64,7 +64,7 @@ void hak_canary_write(void *at, size_t bytes) {
         return;
     }
     const pair_t value = pair_of(word);
-    for (; (size_t)(end - p) > LINE; p += LINE) {
+    for (; (size_t)(end - p) >= LINE; p += LINE) {
         pair_t *pairs = (pair_t *)p;
         pairs[0] = pairs[1] = pairs[2] = pairs[3] = value;
     }
@@ -118,7 +118,7 @@ static bool pairs_are(const unsigned char *p, const unsigned char *end, uint64_t
                       uint64_t last_word) {
     const pair_t wanted = pair_of(word);
     pair_t wrong = *(const pair_t *)(end - PAIR) ^ pair_of(last_word);
-    for (; (size_t)(end - p) > LINE; p += LINE) {
+    for (; (size_t)(end - p) >= LINE; p += LINE) {
         const pair_t *pairs = (const pair_t *)p;
         wrong |= ((pairs[0] ^ wanted) | (pairs[1] ^ wanted)) |
                  ((pairs[2] ^ wanted) | (pairs[3] ^ wanted));
