@@ -194,13 +194,13 @@ void hak_lock_everything(void) {
         hak_armor_lock_all();
     }
     hak_heap_lock_all();
-    hak_large_lock();
+    hak_lock(hak_large_own_lock());
     hak_lock(&hak_map.lock);
 }
 
 void hak_unlock_everything(void) {
     hak_unlock(&hak_map.lock);
-    hak_large_unlock();
+    hak_unlock(hak_large_own_lock());
     hak_heap_unlock_all();
     if (hak_hardened) {
         hak_armor_unlock_all();

@@ -62,7 +62,7 @@ static hak_run_t *new_run(void) {
         *run = (hak_run_t){0};
         return run;
     }
-    return hak_meta_alloc(sizeof *run, _Alignof(hak_run_t));
+    return hak_meta_alloc(sizeof *run, HAK_CACHE_LINE);
 }
 
 static void drop_run(hak_run_t *run) {
@@ -148,8 +148,8 @@ static void list_free(hak_run_t *run) {
 
 /* Takes the neighbour's pages into run. */
 static void absorb(hak_run_t *run, hak_run_t *neighbour) {
-    hak_run_join_stamps(run, run_bytes(run), neighbour, run_bytes(neighbour));
     unlist_free(neighbour);
+    hak_run_join_stamps(run, run_bytes(run), neighbour, run_bytes(neighbour));
     if (neighbour->dirty_pages > run->dirty_pages) { /* the greater part says how old the whole is */
         run->since_ms = neighbour->since_ms;
     }
@@ -165,6 +165,7 @@ static hak_run_t *free_run(hak_run_t *run) {
     HAK_ASSERT(run->live);
     hak_run_t *left = run_ending_at(run->start);
     hak_run_t *right = run_starting_at(run_end(run));
+    hak_run_fetch_stamp(right);
     if (left != NULL && !left->live) {
         absorb(run, left);
     }
@@ -419,7 +420,6 @@ static void make_live(hak_run_t *run, uint32_t now_ms) {
 }
 
 void *hak_large_alloc(size_t size, size_t align, bool *zero) {
-    void *result = NULL;
     hak_lock(&large.lock);
     if (large.page_shift == 0) {
         large.page_shift = (unsigned)__builtin_ctzl(hak_map.page_bytes);
@@ -428,17 +428,21 @@ void *hak_large_alloc(size_t size, size_t align, bool *zero) {
     align = hak_max(align, page_bytes());
     hak_run_t *run = find_run(pages_of(size), align);
     if (run != NULL) {
+        hak_run_fetch_free(run, size, pages_of(size) << large.page_shift);
         run = shape_run(run, pages_of(size), align);
     }
     if (run != NULL) {
         *zero = run->zero;
         make_live(run, now_ms);
         hak_run_watch(run, size, run_bytes(run));
-        result = (void *)run->start;
         HAK_COUNT(large_allocs);
     }
     hak_unlock(&large.lock);
-    return result;
+    if (run == NULL) {
+        return NULL;
+    }
+    hak_run_write_slack(run, run_bytes(run)); /* the run is nobody else's by now */
+    return (void *)run->start;
 }
 
 /* ---- The live block at an address ---------------------------------------------------------- */
@@ -454,13 +458,16 @@ static hak_run_t *live_run(const void *p) {
 
 static void release_run(hak_run_t *run, size_t dirty_pages) {
     uint32_t now_ms = hak_os.now_ms();
+    const hak_run_t was = *run; /* looked at later: what was asked for comes meanwhile */
     hak_retain_sub_live(&large.share, run_bytes(run));
     large.live_blocks--;
     run->dirty_pages = dirty_pages;
     run->zero = dirty_pages == 0;
     run->since_ms = now_ms;
-    hak_run_stamp(run);
     free_run(run);
+    if (dirty_pages != 0) {
+        hak_run_freed(run, &was, run_bytes(&was));
+    }
     keep_within_bounds(now_ms);
 }
 
@@ -468,7 +475,7 @@ bool hak_large_free(void *p) {
     hak_lock(&large.lock);
     hak_run_t *run = live_run(p);
     if (run != NULL) {
-        hak_run_check_slack(run, run_bytes(run));
+        hak_run_fetch_live(run, run_bytes(run));
         release_run(run, run->pages);
         HAK_COUNT(large_frees);
     }
@@ -549,6 +556,7 @@ static bool resize_run(hak_run_t *run, size_t size) {
         return false;
     }
     hak_run_watch(run, size, run_bytes(run));
+    hak_run_write_slack(run, run_bytes(run));
     return true;
 }
 
@@ -667,14 +675,6 @@ void hak_large_gauges(hak_large_gauges_t *out) {
         .retained_bytes = large.share.retained_bytes,
         .bound_bytes = hak_retain_bound(&hak_retain),
     };
-    hak_unlock(&large.lock);
-}
-
-void hak_large_lock(void) {
-    hak_lock(&large.lock);
-}
-
-void hak_large_unlock(void) {
     hak_unlock(&large.lock);
 }
 

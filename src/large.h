@@ -74,9 +74,7 @@ void hak_large_keep_bound(void);
 bool hak_large_trim(void);
 void hak_large_gauges(hak_large_gauges_t *out);
 
-void hak_large_lock(void);
-void hak_large_unlock(void);
-/* For what a fork does with it. */
+/* For who takes all locks, and for what a fork does with it. */
 hak_lock_t *hak_large_own_lock(void);
 /* Checks the invariants; for tests and HAK_DEBUG 3. Takes the lock. */
 bool hak_large_is_valid(void);

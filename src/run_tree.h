@@ -10,18 +10,21 @@
 
 #include "base.h"
 
+/* A cache line: the records of neighbours and of the tree are what most calls miss on. */
 typedef struct hak_run {
     uintptr_t start;
     size_t pages;
     size_t dirty_pages;            /* free runs: how many may be resident; live runs: 0 */
     struct hak_run *left, *right;  /* free runs: the tree. Spare records: left links them */
     struct hak_run *older, *newer; /* free runs with dirty pages, by age */
-    size_t slack;                  /* live runs: bytes at the end that are watched (run_watch.h) */
     uint32_t since_ms;             /* free runs: when freed, or purged */
-    bool live;
-    bool zero;                     /* free runs: reads as zero throughout. Live: the slack does */
-    bool stamped;                  /* free runs: the first bytes are watched */
+    uint16_t slack;                /* live runs: bytes at the end that are watched (run_watch.h) */
+    bool live : 1;
+    bool zero : 1;    /* free runs: reads as zero throughout. Live: the slack does */
+    bool stamped : 1; /* free runs: the first bytes are watched */
 } hak_run_t;
+
+_Static_assert(sizeof(hak_run_t) == HAK_CACHE_LINE, "hak_run_t");
 
 void hak_run_tree_insert(hak_run_t **tree, hak_run_t *run);
 void hak_run_tree_remove(hak_run_t **tree, hak_run_t *run);

@@ -16,10 +16,14 @@ static size_t edge_bytes(const hak_run_t *run) {
 }
 
 void hak_run_watch(hak_run_t *run, size_t asked, size_t bytes) {
-    run->slack = bytes - asked;
+    size_t slack = bytes - asked; /* of many pages where a block was to shrink and could not */
+    run->slack = slack <= UINT16_MAX ? (uint16_t)slack : 0;
+}
+
+void hak_run_write_slack(const hak_run_t *run, size_t bytes) {
     size_t edge = edge_bytes(run);
     if (edge != 0 && !run->zero) {
-        hak_canary_write((void *)(run->start + asked), edge);
+        hak_canary_write((void *)(run->start + bytes - run->slack), edge);
         hak_canary_write((void *)(run->start + bytes - edge), edge);
     }
 }
@@ -53,7 +57,7 @@ void hak_run_check_slack(const hak_run_t *run, size_t bytes) {
 
 void hak_run_watch_again(hak_run_t *run, size_t bytes) {
     run->zero = false;
-    hak_run_watch(run, bytes - run->slack, bytes);
+    hak_run_write_slack(run, bytes);
 }
 
 void hak_run_end_watch(hak_run_t *run, size_t bytes) {
@@ -61,10 +65,35 @@ void hak_run_end_watch(hak_run_t *run, size_t bytes) {
     run->slack = 0;
 }
 
-void hak_run_stamp(hak_run_t *run) {
-    run->slack = 0;
-    run->stamped = !run->zero;
-    if (run->stamped) {
+void hak_run_fetch_free(const hak_run_t *run, size_t asked, size_t bytes) {
+    hak_run_fetch_stamp(run);
+    if (!run->zero) {
+        __builtin_prefetch((void *)(run->start + asked), 1);
+        __builtin_prefetch((void *)(run->start + bytes - 1), 1);
+    }
+}
+
+void hak_run_fetch_live(const hak_run_t *run, size_t bytes) {
+    uintptr_t end = run->start + bytes;
+    __builtin_prefetch((void *)run->start, 1);
+    if (run->slack != 0) {
+        __builtin_prefetch((void *)(end - run->slack));
+        __builtin_prefetch((void *)(end - run->slack + edge_bytes(run) - 1));
+        __builtin_prefetch((void *)(end - 1));
+    }
+}
+
+void hak_run_fetch_stamp(const hak_run_t *run) {
+    if (run != NULL && run->stamped) {
+        __builtin_prefetch((void *)run->start);
+    }
+}
+
+/* In this order: the slack of a block in a single page may be where the stamp goes. */
+void hak_run_freed(hak_run_t *run, const hak_run_t *was, size_t bytes) {
+    hak_run_check_slack(was, bytes);
+    if (run->start == was->start) {
+        run->stamped = true;
         hak_canary_write((void *)run->start, EDGE_BYTES);
     }
 }

@@ -57,6 +57,19 @@ static void calloc_and_aligned_blocks_come_and_go(void) {
     }
 }
 
+// Blocks of a page whose slack begins in the line where a freed run is stamped.
+static void small_blocks_of_large_alignment_come_and_go(void) {
+    for (size_t size = 1; size < 200; size += 7) {
+        char *p = aligned_alloc(64 * KIB, size);
+        char *q = aligned_alloc(64 * KIB, size);
+        CHECK(p != NULL && q != NULL);
+        memset(p, 'p', size);
+        memset(q, 'q', size);
+        free(p);
+        free(q);
+    }
+}
+
 // A slack that nobody touched costs no page: 2,000 KiB it would be, beside records.
 static void untouched_blocks_stay_untouched(void) {
     if (is_hardened()) {
@@ -77,4 +90,5 @@ static void untouched_blocks_stay_untouched(void) {
 
 CHECK_MAIN(CASE(untouched_blocks_stay_untouched), CASE(usable_size_is_all_the_programs),
            CASE(realloc_from_each_to_each_size_is_not_accused),
-           CASE(calloc_and_aligned_blocks_come_and_go))
+           CASE(calloc_and_aligned_blocks_come_and_go),
+           CASE(small_blocks_of_large_alignment_come_and_go))
