@@ -29,9 +29,6 @@ static const compare_workload_t templates[] = {
     OURS("worker-pool-@", "worker_pool", "2 @ 7", "0.5 @ 7"),
     {MIBENCH("mb-xmalloc-@", "xmalloc-test", "-w @ -t 2 -s 64", "-w @ -t 1 -s 64"),
      .score = "free/sec:#"},
-    {MIBENCH("mb-rptest-@", "rptest", "@ 0 1 2 500 1000 100 8 16000",
-             "@ 0 1 1 10 1000 100 8 16000"),
-     .score = "# memory ops/CPU second"},
     {MIBENCH("mb-mstress-@", "mstress", "@ 50 100", "@ 50 20")},
     {MIBENCH("mb-glibc-thread-@", "glibc-thread", "@", "@"), .score = "# iterations"},
 };

@@ -27,12 +27,10 @@
 #define CHOICE_FILLED 16U
 #define CHOICE_MOST 24U
 
-/* Slabs without a live block that are kept for the next blocks: slots of each shelf, and of all together, or a
- * share of what all slabs take. A program whose memory comes and goes would else fault and ask for
- * permissions all day. */
+/* Slabs without a live block that are kept for the next blocks: slots of each shelf, and of all together. A
+ * program whose memory comes and goes would else fault and ask for permissions all day. */
 #define SPARE_SLOTS 16U
 #define SPARE_SLOTS_ALL 64U
-#define SPARE_SHARE 8U
 
 bool hak_hardened;
 
@@ -41,17 +39,19 @@ typedef struct {
     uint8_t ready_count;
     uint8_t spare_slots;       /* of slabs without a live block */
     uint16_t held_most;        /* const while held is not NULL */
-    uint64_t random;           /* the system's seed: not to be foretold from outside; 0 before the first slab */
+    uint64_t random;           /* 0 before the first slab */
     hak_slab_t *slabs;         /* with blocks that are not ready yet */
     void **held;               /* quarantine; NULL before the first free */
     void *ready[CHOICE_MOST]; /* to be handed out next */
 } shelf_t;
 
 static struct {
-    bool go_on;                 /* const after hak_armor_start() */
+    bool go_on;                 /* const after hak_armor_start(), like the next */
+    uint64_t seed;              /* the system's: not to be foretold from outside; had at the start, since a program
+                                 * may take the call from itself */
     hak_lock_t births;          /* before all shelves' */
     _Atomic bool born[ARENAS]; /* set once, under armor.births: before that no shelf of it is locked or used */
-    _Atomic uint32_t slots, spare_slots; /* atomic, relaxed: of all shelves; late by a slab or two it does no harm */
+    _Atomic uint32_t spare_slots; /* atomic, relaxed: of all shelves; late by a slab or two it does no harm */
     shelf_t shelves[ARENAS][HAK_CLASSES];
 } armor;
 
@@ -145,20 +145,17 @@ static void count_spare(shelf_t *shelf, const hak_slab_t *slab, int sign) {
 }
 
 static bool may_keep(const shelf_t *shelf) {
-    uint32_t most = hak_load_relaxed(&armor.slots) / SPARE_SHARE;
     uint32_t all = hak_load_relaxed(&armor.spare_slots);
-    return all == 0 || (shelf->spare_slots <= SPARE_SLOTS && all <= hak_max(most, SPARE_SLOTS_ALL));
+    return all == 0 || (shelf->spare_slots <= SPARE_SLOTS && all <= SPARE_SLOTS_ALL);
 }
 
 static hak_slab_t *acquire(shelf_t *shelf, unsigned cls, unsigned arena) {
     if (shelf->random == 0) {
-        hak_os_random(&shelf->random, sizeof shelf->random);
-        shelf->random |= 1; /* 0 would stay 0 */
+        shelf->random = hak_chance_derive(armor.seed, arena * HAK_CLASSES + cls);
     }
     hak_slab_t *slab = hak_armor_slab_acquire(cls, arena);
     if (slab != NULL) {
         list(shelf, slab);
-        hak_add_relaxed(&armor.slots, slab->slots);
         count_spare(shelf, slab, 1);
     }
     return slab;
@@ -290,7 +287,6 @@ static void release(shelf_t *shelf, hak_slab_t *slab) {
         unlist(shelf, slab);
     }
     count_spare(shelf, slab, -1);
-    hak_add_relaxed(&armor.slots, -(uint32_t)slab->slots);
     hak_armor_slab_release(slab);
 }
 
@@ -537,6 +533,7 @@ void hak_armor_start(bool go_on) {
     hak_canary_init();
     hak_armor_slab_start();
     armor.go_on = go_on;
+    hak_os_random(&armor.seed, sizeof armor.seed);
     hak_hardened = true;
 }
 
