@@ -54,6 +54,9 @@
 #define HAK_PULSE_MAX_BYTES ((size_t)32 << 20)
 /* And so many of them, but no more than is live, where there are several. */
 #define HAK_PULSES_KEPT 6
+/* What boost is bounded by is at least so many times HAKMEM_RETAIN: of a burst of small blocks no more than
+ * 16 MiB is kept, even where memory was wanted back. */
+#define HAK_PULSE_RETAINS 2
 /* So much kept memory does not go when live memory grows beyond its peak. */
 #define HAK_SPARE_BYTES ((size_t)3 << 19)
 
