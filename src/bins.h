@@ -1,10 +1,10 @@
-/* bins.h: a heap: its bins, its slabs, and the blocks that travel between them.
+/* bins.h: what a heap's bins hold, and when it goes home.
  *
- * Owns:      the layout of a heap; the policy of bins (intervals, reserves); drains; remote frees.
- * Knows not: threads, the registry of heaps, where further slabs come from (heap.h).
- * Threads:   the bins and what is marked "thread" belong to the heap's thread (to who holds the lock,
- *            where the heap has none); everything else is guarded by heap.lock unless its field
- *            says otherwise. Functions named _locked expect the lock to be held.
+ * Owns:      the policy of bins: intervals, reserves, drains.
+ * Knows not: threads, the registry of heaps, where further slabs come from (heap.h); how a block gets
+ *            home (home.h).
+ * Threads:   the heap's own, or who holds the lock where the heap has none, unless said otherwise.
+ *            Functions named _locked expect the lock to be held.
  *
  * A bin:
  *   head ----> blocks in use by the hit path; frees push here, allocations pop
@@ -35,122 +35,7 @@
 #ifndef HAK_BINS_H
 #define HAK_BINS_H
 
-#include "lock.h"
-#include "options.h"
-#include "slab.h"
-
-/* The half of a bin that the hit path and the end of an interval use; indexed by tag, so that free()
- * needs no check of the tag: what is no single-slot class has inverse and bound 0, which no
- * offset passes. The bound is the inverse once more: compilers load one field twice into a register,
- * but two fields make two operands in memory, which is an instruction less in every free. */
-typedef struct {
-    void *head;           /* thread: free blocks, or NULL */
-    int32_t room;         /* thread: frees left until the interval runs out */
-    uint32_t inverse;     /* const: of the class's stride */
-    uint32_t bound;       /* const: multiples of the stride give products below */
-    uint32_t interval;    /* thread */
-    int32_t head_most;    /* thread: + frees of this interval = blocks in head, at most */
-    int32_t reserve_most; /* thread: blocks in reserve, at most; 0 says that there is none */
-} hak_bin_t;
-
-_Static_assert(sizeof(hak_bin_t) == 32, "an index of a bin is a shift");
-
-typedef struct {
-    _Atomic uintptr_t reserve; /* atomic: a chain, see below */
-    hak_slab_t *slabs;         /* heap.lock: the slabs with room, the one to use next in front */
-    uint32_t slab_count;       /* heap.lock: slabs of the class, with room or without */
-    _Atomic uint32_t out;      /* heap.lock writes: their blocks that are not home */
-    int32_t room_start;        /* thread: what the bin's room was when the interval began */
-    uint32_t regret_ms;        /* thread: when a flush was last followed by a refill */
-    uint8_t calm;              /* thread: reserves in a row that came back into their bin */
-    uint8_t waited;            /* thread: intervals since a bin was set apart */
-    uint8_t paced;             /* thread: intervals in a row that ended with a handful of blocks */
-    bool flushed;              /* thread: all blocks went home, and none was wanted since */
-    bool regretted;            /* thread: regret_ms holds */
-    uint32_t batch;            /* thread: blocks that the next refill wants */
-    uint32_t drains;           /* thread: since the last refill from slabs */
-    _Atomic uint32_t passed;   /* atomic, relaxed: blocks that came, less those that went home again; */
-    uint32_t passed_told;      /* thread: of them, allocations that were told of. Both for samples only */
-    void *seen_head;           /* thread: of the bin when idle bins were last looked for, */
-    int32_t seen_room;         /* thread: and its room */
-} hak_shelf_t;
-
-#define HAK_IN_TRANSIT ((uintptr_t)1)
-
-/* Where a refill's blocks come from: one count for each slab that gives some. The remote queues give
- * to the slabs' free lists; that they had anything is counted once a refill. */
-typedef enum {
-    HAK_FROM_REMOTE,  /* remote queues came home first */
-    HAK_FROM_FREE,    /* the slab in use: its free list, */
-    HAK_FROM_CARVE,   /* or memory of it that was no block yet */
-    HAK_FROM_NEXT,    /* a further slab of the heap */
-    HAK_FROM_ADOPTED, /* a slab just taken from an orphan */
-    HAK_FROM_POOL,    /* a slab just acquired */
-    HAK_SOURCES
-} hak_source_t;
-
-/* What happened to a heap under its lock, for who reads a fatal report (flight.h). */
-#define HAK_EVENTS 64U
-typedef enum {
-    HAK_EVENT_REFILL,   /* count blocks, the first at where */
-    HAK_EVENT_ACQUIRED, /* the slab at where; */
-    HAK_EVENT_ADOPTED,  /* likewise */
-    HAK_EVENT_DRAINED,  /* a chain that starts at where goes home */
-    HAK_EVENT_RECEIVED, /* count blocks from the remote queue of the slab at where */
-    HAK_EVENT_RELEASED, /* the slab at where */
-} hak_event_kind_t;
-
-typedef struct {
-    uintptr_t where;
-    uint32_t count;
-    uint8_t kind, cls;
-} hak_event_t;
-
-_Static_assert(sizeof(hak_event_t) == 16, "a ring of events is 1 KiB");
-
-typedef enum { HAK_HEAP_OWNED, HAK_HEAP_ORPHAN } hak_heap_state_t;
-
-typedef struct hak_heap {
-    hak_bin_t bins[256];                        /* by tag; those of no class stay untouched */
-    hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1]; /* const: the bin by (size + 15) / 16 */
-    hak_lock_t lock;
-    _Atomic uint32_t state;                     /* atomic: see hak_bins_help() */
-    hak_slab_t *_Atomic ready;                  /* atomic: see remote_queue.h */
-    _Atomic uint32_t ready_count;               /* atomic, a hint: slots pushed since emptied */
-    bool stale_bins;                            /* heap.lock: its thread was lost in a fork */
-    bool listed;                                /* registry.lock: is in the list of orphans */
-    size_t tiny_slabs;                          /* heap.lock: slabs of tiny classes */
-    size_t grown_bytes;                         /* thread: by how much all intervals grew */
-    uint64_t refills[HAK_SOURCES];              /* heap.lock: by source */
-    struct hak_heap *all_next;                  /* const after birth */
-    struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */
-    int64_t sample_left;                        /* thread: see sample.h */
-    uint64_t sample_seed;                       /* thread: 0 before its first draw */
-    hak_shelf_t shelves[HAK_CLASSES];
-    uint32_t event_count;           /* heap.lock: so far */
-    hak_event_t events[HAK_EVENTS]; /* heap.lock: the last of them, by their numbers */
-} hak_heap_t;
-
-HAK_INLINE void hak_heap_note_locked(hak_heap_t *heap, hak_event_kind_t kind, unsigned cls,
-                                     const void *where, unsigned count) {
-    hak_event_t *event = &heap->events[heap->event_count++ % HAK_EVENTS];
-    *event = (hak_event_t){(uintptr_t)where, count, (uint8_t)kind, (uint8_t)cls};
-}
-
-/* In front of what a signal handler may have freed since the bin was found empty. */
-HAK_INLINE void hak_bin_splice(hak_bin_t *bin, void *head, void *tail) {
-    while (head != NULL) {
-        void *before = bin->head;
-        hak_block_set_next(tail, before);
-        if (hak_swap_if(&bin->head, before, head)) {
-            return;
-        }
-    }
-}
-
-HAK_INLINE hak_bin_t *hak_heap_bin(hak_heap_t *heap, unsigned cls) {
-    return &heap->bins[HAK_TAG_CLASS + cls];
-}
+#include "shelf.h"
 
 /* For a heap without blocks in bins: intervals and batches as at its birth. */
 void hak_bins_reset(hak_heap_t *heap);
@@ -184,26 +69,5 @@ void hak_bins_drain_all_locked(hak_heap_t *heap);
 bool hak_bins_drain_idle_locked(hak_heap_t *heap, unsigned but_cls);
 /* The same for the reserves alone, by any thread. */
 void hak_bins_drain_reserves_locked(hak_heap_t *heap);
-HAK_INLINE void *hak_bins_reserve(const hak_shelf_t *shelf) {
-    return (void *)(hak_load_acquire(&shelf->reserve) & ~HAK_IN_TRANSIT);
-}
-
-/* The heap has so many slabs more of the class. */
-void hak_bins_count_slab_locked(hak_heap_t *heap, unsigned cls, int change);
-/* The slab goes from one heap to another, both locked: so do its blocks that are out. */
-void hak_bins_move_out_locked(hak_heap_t *from, hak_heap_t *to, const hak_slab_t *slab);
-/* hak_slab_take() for a slab of this heap. */
-unsigned hak_bins_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
-                              hak_chain_t *chain);
-void hak_bins_list_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
-void hak_bins_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
-
-/* A chain of count blocks of one slab of another heap goes into its remote queue. */
-void hak_bins_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count);
-/* Empties the ready list and the remote queues of the slabs on it; true when blocks came home. */
-bool hak_bins_drain_ready_locked(hak_heap_t *heap);
-/* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone who
- * unlocks a heap's lock calls it then. */
-void hak_bins_help(hak_heap_t *heap);
 
 #endif

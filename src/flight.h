@@ -1,6 +1,6 @@
 /* flight.h: what is told of a block behind a fatal line: its slab, its neighbours, the last events.
  *
- * Owns:      those lines; each starts with "hakmem:   ". The events stand in the heaps (bins.h).
+ * Owns:      those lines; each starts with "hakmem:   ". The events stand in the heaps (shelf.h).
  * Knows not: what went wrong; the line before says it.
  * Threads:   the one that ends the process, whatever locks it holds: it waits for none. What others
  *            guard and do not let go is left out.

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "home.h"
 #include "large.h"
 #include "options.h"
 #include "pool.h"
@@ -50,18 +51,18 @@ static hak_slab_t *adopt_from_locked(hak_heap_t *heap, hak_heap_t *orphan, unsig
     if (orphan->stale_bins) {
         hak_bins_drain_all_locked(orphan);
     }
-    hak_bins_drain_ready_locked(orphan);
+    hak_home_drain_ready_locked(orphan);
     hak_slab_t *slab = orphan->shelves[cls].slabs;
     if (slab != NULL) {
-        hak_bins_unlist_slab_locked(orphan, slab);
-        hak_bins_count_slab_locked(orphan, cls, -1);
-        hak_bins_move_out_locked(orphan, heap, slab);
-        /* Under both locks. A producer may still read the old owner: hak_bins_drain_ready_locked(). */
+        hak_home_unlist_slab_locked(orphan, slab);
+        hak_home_count_slab_locked(orphan, cls, -1);
+        hak_home_move_out_locked(orphan, heap, slab);
+        /* Under both locks. A producer may still read the old owner: hak_home_drain_ready_locked(). */
         hak_store_relaxed(&slab->owner, heap);
         HAK_COUNT(adopted_slabs);
     }
     hak_unlock(&orphan->lock);
-    hak_bins_help(orphan);
+    hak_home_help(orphan);
     return slab;
 }
 
@@ -155,8 +156,8 @@ static hak_slab_t *obtain_slab_locked(hak_heap_t *heap, unsigned cls, hak_source
     }
     hak_heap_note_locked(heap, *source == HAK_FROM_POOL ? HAK_EVENT_ACQUIRED : HAK_EVENT_ADOPTED,
                          cls, hak_slab_base(slab), 0);
-    hak_bins_list_slab_locked(heap, slab);
-    hak_bins_count_slab_locked(heap, cls, 1);
+    hak_home_list_slab_locked(heap, slab);
+    hak_home_count_slab_locked(heap, cls, 1);
     return slab;
 }
 
@@ -176,7 +177,7 @@ static void populate_locked(hak_heap_t *heap, hak_slab_t *slab) {
 /* The one place where blocks come from. The order is the invariant: what others sent back first,
  * then, slab by slab, free blocks before uncarved ones, then an orphan's slab, then the pool. */
 static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain_t *chain) {
-    heap->refills[HAK_FROM_REMOTE] += hak_bins_drain_ready_locked(heap);
+    heap->refills[HAK_FROM_REMOTE] += hak_home_drain_ready_locked(heap);
     for (int tries = 0; tries < REFILL_SLABS; tries++) {
         hak_slab_t *slab = heap->shelves[cls].slabs;
         hak_source_t source = HAK_FROM_NEXT;
@@ -192,9 +193,9 @@ static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain
             populate_locked(heap, slab);
         }
         heap->refills[source]++;
-        hak_bins_take_locked(heap, slab, want - chain->count, chain);
+        hak_home_take_locked(heap, slab, want - chain->count, chain);
         if (!hak_slab_has_room(slab)) {
-            hak_bins_unlist_slab_locked(heap, slab);
+            hak_home_unlist_slab_locked(heap, slab);
         }
         if (chain->count >= (want + 1) / 2) {
             return;
@@ -242,7 +243,7 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
         hak_lock(&heap->lock);
         block = refill_from_slabs_locked(heap, cls);
         hak_unlock(&heap->lock);
-        hak_bins_help(heap);
+        hak_home_help(heap);
     }
     return block;
 }
@@ -260,13 +261,13 @@ static void thread_exits(void *heap_of_thread) {
     hak_bins_drain_all_locked(heap);
     hak_bins_reset(heap);
     hak_store_seq(&heap->state, HAK_HEAP_ORPHAN); /* before the look at ready: wants_help() */
-    hak_bins_drain_ready_locked(heap);
+    hak_home_drain_ready_locked(heap);
     hak_unlock(&heap->lock);
     hak_lock(&registry.lock);
     list_orphan(heap, true);
     hak_tls_in_hand = NULL;
     hak_unlock(&registry.lock);
-    hak_bins_help(heap);
+    hak_home_help(heap);
     hak_cancel_restore(cancel_type);
 }
 
@@ -330,7 +331,7 @@ static hak_heap_t *take_heap(void) {
         hak_store_seq(&heap->state, HAK_HEAP_OWNED);
         heap->stale_bins = false; /* blocks left in its bins are this thread's now */
         hak_unlock(&heap->lock);
-        hak_bins_help(heap);
+        hak_home_help(heap);
         hak_tls_heap = heap;
         hak_tls_in_hand = NULL;
         /* May allocate (more than 32 keys in the process): the heap is in place already. */
@@ -367,7 +368,7 @@ static void *alloc_from_borrowed(unsigned cls) {
     list_orphan(heap, true);
     hak_tls_in_hand = NULL;
     hak_unlock(&registry.lock);
-    hak_bins_help(heap);
+    hak_home_help(heap);
     return block;
 }
 
@@ -384,7 +385,7 @@ void *hak_heap_alloc_late(unsigned cls) {
 void hak_heap_free_late(void *block, unsigned cls) {
     hak_block_set_stamp(block);
     hak_lock(&registry.lock); /* keeps a fork from falling between the push and the ready list */
-    hak_bins_send_remote(hak_slab_of(block, cls), block, block, 1);
+    hak_home_send_remote(hak_slab_of(block, cls), block, block, 1);
     hak_unlock(&registry.lock);
 }
 
@@ -399,9 +400,9 @@ void hak_heap_trim(void) {
             hak_bins_drain_all_locked(heap);
         }
         hak_bins_drain_reserves_locked(heap);
-        hak_bins_drain_ready_locked(heap);
+        hak_home_drain_ready_locked(heap);
         hak_unlock(&heap->lock);
-        hak_bins_help(heap);
+        hak_home_help(heap);
     }
     hak_unlock(&registry.lock);
 }
@@ -521,7 +522,7 @@ void hak_heap_unlock_all(void) {
         hak_unlock(&heap->lock);
     }
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
-        hak_bins_help(heap);
+        hak_home_help(heap);
     }
     hak_unlock(&registry.lock);
 }
@@ -552,7 +553,7 @@ void hak_heap_after_fork_in_child(void) {
     }
     /* Lost threads will not look at their ready lists any more. Every lock is free by now. */
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
-        hak_bins_help(heap);
+        hak_home_help(heap);
     }
     hak_cancel_restore(cancel_type);
 }

@@ -1,0 +1,275 @@
+/* home.c: see home.h.
+ *
+ * Threads:   functions named _locked expect heap->lock to be held.
+ */
+#include "home.h"
+
+#include "large.h"
+#include "message.h"
+#include "pool.h"
+#include "remote_queue.h"
+#include "stats.h"
+
+/* Blocks of one chain are gathered by slab in this many places at a time. */
+#define GROUPS 16
+
+/* ---- Slabs of a heap ------------------------------------------------------------------------ */
+
+void hak_home_list_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    hak_shelf_t *shelf = &heap->shelves[slab->cls];
+    slab->prev = NULL;
+    slab->next = shelf->slabs;
+    if (slab->next != NULL) {
+        slab->next->prev = slab;
+    }
+    shelf->slabs = slab;
+    slab->listed = true;
+}
+
+void hak_home_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    if (slab->prev != NULL) {
+        slab->prev->next = slab->next;
+    } else {
+        heap->shelves[slab->cls].slabs = slab->next;
+    }
+    if (slab->next != NULL) {
+        slab->next->prev = slab->prev;
+    }
+    slab->next = slab->prev = NULL;
+    slab->listed = false;
+}
+
+/* After blocks came home. A slab that was full has few free blocks: in front it is used first, and
+ * the emptier ones behind it get the chance to run empty. */
+static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    if (hak_slab_all_home(slab)) {
+        if (slab->listed) {
+            hak_home_unlist_slab_locked(heap, slab);
+        }
+        hak_home_count_slab_locked(heap, slab->cls, -1);
+        hak_heap_note_locked(heap, HAK_EVENT_RELEASED, slab->cls, hak_slab_base(slab), 0);
+        hak_pool_release(slab);
+        hak_large_keep_bound();
+    } else if (!slab->listed) {
+        hak_home_list_slab_locked(heap, slab);
+    }
+}
+
+static void push_ready(hak_heap_t *owner, hak_slab_t *slab) {
+    uint32_t slots = slab->slots; /* after the push the slab may be gone */
+    hak_ready_push(&owner->ready, slab);
+    hak_add_relaxed(&owner->ready_count, slots); /* not before: hak_home_drain_ready_locked() */
+    hak_home_help(owner);
+}
+
+static void add_out(hak_heap_t *heap, unsigned cls, unsigned blocks) {
+    _Atomic uint32_t *out = &heap->shelves[cls].out;
+    hak_store_relaxed(out, hak_load_relaxed(out) + blocks); /* relaxed: see hak_bins_interval_over() */
+}
+
+void hak_home_count_slab_locked(hak_heap_t *heap, unsigned cls, int change) {
+    heap->shelves[cls].slab_count += (uint32_t)change;
+    heap->tiny_slabs += cls < HAK_TINY_CLASSES ? (size_t)change : 0;
+}
+
+void hak_home_move_out_locked(hak_heap_t *from, hak_heap_t *to, const hak_slab_t *slab) {
+    unsigned out = hak_load_relaxed(&slab->carved) - slab->free_count;
+    add_out(from, slab->cls, -out);
+    add_out(to, slab->cls, out);
+}
+
+unsigned hak_home_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
+                              hak_chain_t *chain) {
+    unsigned taken = hak_slab_take(slab, want, chain);
+    add_out(heap, slab->cls, taken);
+    return taken;
+}
+
+/* Empties the ready list. A slab that was adopted while a producer was on its way here belongs to
+ * another heap by now and is passed on, its queue untouched. The count starts anew before the list
+ * is taken: a slab that comes later is counted later; one too many makes help come early. */
+bool hak_home_drain_ready_locked(hak_heap_t *heap) {
+    bool any = false;
+    hak_store_relaxed(&heap->ready_count, 0);
+    hak_slab_t *slab = hak_ready_take_all(&heap->ready);
+    while (slab != NULL) {
+        hak_slab_t *next = hak_load_relaxed(&slab->ready_next); /* seen with the list */
+        hak_heap_t *owner = hak_load_relaxed(&slab->owner);
+        if (HAK_LIKELY(owner == heap)) {
+            unsigned home = hak_slab_drain_remote(slab);
+            if (home != 0) {
+                any = true;
+                hak_heap_note_locked(heap, HAK_EVENT_RECEIVED, slab->cls, hak_slab_base(slab),
+                                     home);
+                add_out(heap, slab->cls, -home);
+                settle_slab_locked(heap, slab);
+            }
+        } else {
+            push_ready(owner, slab);
+        }
+        slab = next;
+    }
+    return any;
+}
+
+/* ---- Remote frees ---------------------------------------------------------------------------- */
+
+/* An orphan's ready list is emptied by whoever pushes on it, a sleeper's when it grows long.
+ *
+ * Nothing is stranded: the pusher's store to ready precedes its load of state, and an exiting
+ * thread's store to state precedes its look at ready, all sequentially consistent, so one of them
+ * sees the other. If the lock is held, the holder looks again after it let go, as every path that
+ * unlocks a heap ends here, the owner's own too: it may never come to another refill. */
+static bool wants_help(hak_heap_t *heap) {
+    return hak_load_seq(&heap->state) == HAK_HEAP_ORPHAN ||
+           hak_load_relaxed(&heap->ready_count) >= HAK_READY_PATIENCE;
+}
+
+void hak_home_help(hak_heap_t *heap) {
+    while (hak_load_seq(&heap->ready) != NULL && wants_help(heap)) {
+        if (!hak_lock_try(&heap->lock)) {
+            return;
+        }
+        HAK_COUNT(helped);
+        hak_home_drain_ready_locked(heap);
+        hak_unlock(&heap->lock);
+    }
+}
+
+/* A pointer to where a block would be that was never handed out passes the hit path's checks. */
+static HAK_COLD void bin_is_broken(const void *block) {
+    hak_message_fatal_about(block, "invalid free of %p: not allocated by hakmem", block);
+}
+
+void hak_home_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count) {
+    HAK_COUNT(remote_batches);
+    HAK_COUNT_N(remote_blocks, count);
+    if (!hak_remote_push(slab, head, tail)) {
+        return;
+    }
+    /* The blocks just pushed are not home before the slab is on a ready list, so it still is a
+     * slab and has an owner; which one may change, see hak_home_drain_ready_locked(). */
+    hak_heap_t *owner = hak_load_relaxed(&slab->owner);
+    if (HAK_UNLIKELY(owner == NULL)) { /* a slab at rest: these blocks were home already */
+        bin_is_broken(head);
+    }
+    push_ready(owner, slab);
+}
+
+/* ---- A chain goes home ----------------------------------------------------------------------- */
+
+/* What goes home to one slab of another heap, in one batch. */
+typedef struct {
+    hak_slab_t *slab;
+    hak_chain_t chain;
+} group_t;
+
+static HAK_COLD void came_home_twice(const hak_slab_t *slab, const void *block) {
+    hak_message_fatal_about(block,
+                            "double free: a block came home twice, near %p (class %u, %zu bytes)",
+                            block, slab->cls, hak_class_stride(slab->cls));
+}
+
+/* The part of a chain from head on that lies in one slab, each block seen to be one and free. Its
+ * links stay as they are; *rest is what follows. */
+static hak_chain_t cut_stretch(const hak_slab_t *slab, unsigned cls, void *head, void **rest) {
+    const uintptr_t stamp = hak_stamp;
+    const hak_class_info_t *info = &hak_class_info[cls];
+    const uint64_t inverse = info->wide_inverse;
+    const uintptr_t base = hak_round_down((uintptr_t)head, info->slots * HAK_SLOT_BYTES);
+    const unsigned carved = hak_load_relaxed(&slab->carved);
+    const uintptr_t carved_bytes = (uintptr_t)carved * info->stride;
+    hak_chain_t stretch = {head, NULL, 0};
+    void *block = head;
+    for (;;) { /* hak_slab_holds(), drawn out; NULL lies in no slab */
+        uintptr_t offset = (uintptr_t)block - base;
+        if (offset >= carved_bytes) {
+            break;
+        }
+        if (HAK_UNLIKELY(offset * inverse >= inverse)) {
+            bin_is_broken(block);
+        }
+        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
+            hak_block_report_changed(block);
+        }
+        if (HAK_UNLIKELY(stretch.count == carved)) { /* the chain runs in a circle */
+            came_home_twice(slab, block);
+        }
+        stretch.tail = block;
+        stretch.count++;
+        block = hak_block_next(block);
+    }
+    if (HAK_UNLIKELY(stretch.count == 0)) { /* beyond what was carved */
+        bin_is_broken(head);
+    }
+    *rest = block;
+    return stretch;
+}
+
+/* A chain that comes to a block for a second time is led on from there along the links that it has
+ * by now, to the end of what went home first. */
+static void give_locked(hak_heap_t *heap, hak_slab_t *slab, hak_chain_t stretch) {
+    if (HAK_UNLIKELY(stretch.tail == slab->tail)) {
+        came_home_twice(slab, stretch.head);
+    }
+    hak_slab_give(slab, stretch.head, stretch.tail, stretch.count);
+    settle_slab_locked(heap, slab);
+}
+
+static void send_group(group_t *group) {
+    if (group->slab != NULL) {
+        hak_home_send_remote(group->slab, group->chain.head, group->chain.tail,
+                             group->chain.count);
+    }
+    *group = (group_t){NULL, {NULL, NULL, 0}};
+}
+
+/* Slabs of other heaps: one batch for each, as long as the chain does not jump about between more of
+ * them than there are places. */
+static void join_group(group_t *groups, hak_slab_t *slab, hak_chain_t stretch) {
+    group_t *group = &groups[((uintptr_t)slab / sizeof *slab) % GROUPS];
+    hak_chain_t *chain = &group->chain;
+    if (group->slab != slab) {
+        send_group(group);
+        *group = (group_t){slab, stretch};
+        hak_block_set_next(stretch.tail, NULL);
+        return;
+    }
+    if (HAK_UNLIKELY(stretch.tail == chain->tail)) { /* see give_locked() */
+        came_home_twice(slab, stretch.head);
+    }
+    hak_block_set_next(stretch.tail, chain->head);
+    chain->head = stretch.head;
+    chain->count += stretch.count;
+}
+
+static hak_slab_t *slab_at(const void *block, unsigned cls) {
+    if (HAK_UNLIKELY(hak_map_tag(block) != hak_tag_of_class(cls))) {
+        bin_is_broken(block);
+    }
+    return hak_slab_of(block, cls);
+}
+
+unsigned hak_home_send_locked(hak_heap_t *heap, unsigned cls, void *block) {
+    group_t groups[GROUPS] = {{NULL, {NULL, NULL, 0}}};
+    unsigned own = 0;
+    unsigned others = 0;
+    while (block != NULL) {
+        void *rest;
+        hak_slab_t *slab = slab_at(block, cls);
+        hak_chain_t stretch = cut_stretch(slab, cls, block, &rest);
+        if (hak_load_relaxed(&slab->owner) == heap) { /* changes only under this heap's lock */
+            give_locked(heap, slab, stretch);
+            own += stretch.count;
+        } else {
+            join_group(groups, slab, stretch);
+            others += stretch.count;
+        }
+        block = rest;
+    }
+    add_out(heap, cls, -own);
+    for (unsigned i = 0; i < GROUPS && others != 0; i++) {
+        send_group(&groups[i]);
+    }
+    return own + others;
+}

@@ -1,0 +1,33 @@
+/* home.h: the slabs of a heap, and the blocks that come home to them.
+ *
+ * Owns:      which slabs a heap lists; counts of slabs and of blocks out; chains that go home, to this
+ *            heap's slabs at once and to others' through their remote queues; ready lists.
+ * Knows not: when a block goes home, or what a bin is kept for (bins.h).
+ * Threads:   functions named _locked expect the lock to be held; the others may be called by any.
+ */
+#ifndef HAK_HOME_H
+#define HAK_HOME_H
+
+#include "shelf.h"
+
+/* The heap has so many slabs more of the class. */
+void hak_home_count_slab_locked(hak_heap_t *heap, unsigned cls, int change);
+/* The slab goes from one heap to another, both locked: so do its blocks that are out. */
+void hak_home_move_out_locked(hak_heap_t *from, hak_heap_t *to, const hak_slab_t *slab);
+/* hak_slab_take() for a slab of this heap. */
+unsigned hak_home_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
+                              hak_chain_t *chain);
+void hak_home_list_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
+void hak_home_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
+
+/* A chain of count blocks of one slab of another heap goes into its remote queue. */
+void hak_home_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count);
+/* Empties the ready list and the remote queues of the slabs on it; true when blocks came home. */
+bool hak_home_drain_ready_locked(hak_heap_t *heap);
+/* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone who
+ * unlocks a heap's lock calls it then. */
+void hak_home_help(hak_heap_t *heap);
+/* A chain of free blocks of the class goes home, whosever they are; how many they were. */
+unsigned hak_home_send_locked(hak_heap_t *heap, unsigned cls, void *block);
+
+#endif
