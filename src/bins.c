@@ -23,6 +23,22 @@
 #define SHORT_CHAIN 4
 /* So many short intervals in a row are no end of a burst. */
 #define PACED_FEW 8
+/* After so many frees of a class, fewer of wide blocks, a heap sees whether all that it holds belongs
+ * to others. Of so many blocks in its bin one can tell. */
+#define FIRST_FREES 16
+#define OTHERS_FEW (SHORT_CHAIN + 1)
+/* A class that was scattered for so many frees gathers 32 again, since it may not be so any more: in
+ * 16 places (home.c), blocks of 16 producers that take turns make batches of two. */
+#define SCATTERED_FREES 4096
+#define GATHERED_FREES 32
+/* Of fewer blocks one cannot tell. */
+#define SCATTERED_SAMPLE OTHERS_FEW
+/* What a look at all scattered classes should find, in slots: fewer are not worth the lock, and more
+ * should not be pinned by a thread that falls asleep. Each class may hold what leads to that. */
+#define FOUND_FEW 8
+#define FOUND_MANY 20
+#define HOLD_LEAST 2
+#define HOLD_MOST 8
 
 /* ---- Intervals ------------------------------------------------------------------------------ */
 
@@ -44,6 +60,11 @@ static uint32_t interval_start(unsigned cls) {
     return (uint32_t)hak_min(start, interval_max(cls));
 }
 
+static uint32_t first_interval(unsigned cls) {
+    size_t first = hak_clamp(8192 / hak_class_stride(cls), OTHERS_FEW, FIRST_FREES);
+    return (uint32_t)hak_min(first, interval_max(cls));
+}
+
 /* A thread that needs few blocks of a class gets few: they all have to go home when it ends. */
 static uint32_t batch_start(unsigned cls) {
     return few_for_samples(hak_clamp(1024 / hak_class_stride(cls), 1, 8));
@@ -61,14 +82,17 @@ void hak_bins_reset(hak_heap_t *heap) {
         hak_bin_t *bin = hak_heap_bin(heap, cls);
         bin->interval = interval_start(cls);
         bin->head_most = bin->reserve_most = 0;
-        start_interval(heap, cls, bin->interval);
+        start_interval(heap, cls, first_interval(cls));
         heap->shelves[cls].calm = heap->shelves[cls].waited = heap->shelves[cls].paced = 0;
         heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
+        heap->shelves[cls].seen = heap->shelves[cls].recycles = false;
         heap->shelves[cls].batch = batch_start(cls);
-        heap->shelves[cls].drains = 0;
+        heap->shelves[cls].drains = heap->shelves[cls].scattered = 0;
         hak_store_relaxed(&heap->shelves[cls].passed, 0);
         heap->shelves[cls].passed_told = 0;
     }
+    heap->scattered[0] = heap->scattered[1] = 0;
+    heap->hold = HOLD_LEAST;
 }
 
 static void set_interval(hak_heap_t *heap, unsigned cls, uint32_t interval) {
@@ -93,25 +117,49 @@ void hak_bins_widen(hak_heap_t *heap, unsigned cls) {
 
 /* ---- Drain ----------------------------------------------------------------------------------- */
 
-static void drain_chain_locked(hak_heap_t *heap, unsigned cls, void *chain) {
-    hak_heap_note_locked(heap, HAK_EVENT_DRAINED, cls, chain, 0);
-    unsigned count = hak_home_send_locked(heap, cls, chain);
+static void count_sent(hak_sent_t sent) {
     HAK_COUNT(drains);
-    HAK_COUNT_N(drained_blocks, count);
-    hak_bins_add_passed(heap, cls, -(int)count);
-    if (hak_options.tiny_sll_drain_debug) {
-        hak_message_trace("[TLS_SLL_DRAIN] class=%u blocks=%u interval=%u", cls, count,
-                          hak_heap_bin(heap, cls)->interval);
+    HAK_COUNT_N(drained_blocks, hak_sent_blocks(sent));
+    if (sent.batches != 0) {
+        HAK_COUNT_N(remote_batches, sent.batches);
+        HAK_COUNT_N(remote_blocks, sent.others);
     }
 }
 
+static hak_sent_t add_sent(hak_sent_t a, hak_sent_t b) {
+    return (hak_sent_t){a.own + b.own, a.others + b.others, a.batches + b.batches};
+}
+
+typedef hak_sent_t send_t(hak_heap_t *heap, unsigned cls, void *chain);
+
+static hak_sent_t send_chain_locked(hak_heap_t *heap, unsigned cls, void *chain, send_t *send) {
+    hak_heap_note_locked(heap, HAK_EVENT_DRAINED, cls, chain, 0);
+    hak_sent_t sent = send(heap, cls, chain);
+    hak_bins_add_passed(heap, cls, -(int)hak_sent_blocks(sent));
+    if (hak_options.tiny_sll_drain_debug) {
+        hak_message_trace("[TLS_SLL_DRAIN] class=%u blocks=%u interval=%u", cls,
+                          hak_sent_blocks(sent), hak_heap_bin(heap, cls)->interval);
+    }
+    return sent;
+}
+
+static hak_sent_t drain_chain_locked(hak_heap_t *heap, unsigned cls, void *chain) {
+    if (chain == NULL) {
+        return (hak_sent_t){0, 0, 0};
+    }
+    hak_sent_t sent = send_chain_locked(heap, cls, chain, hak_home_send_locked);
+    count_sent(sent);
+    return sent;
+}
+
 /* Acquire pairs with the release in set_apart(): the links in the blocks are visible. */
-static void drain_reserve_locked(hak_heap_t *heap, unsigned cls) {
+static hak_sent_t drain_reserve_locked(hak_heap_t *heap, unsigned cls) {
     uintptr_t chain = hak_load_relaxed(&heap->shelves[cls].reserve);
     if (chain != 0 && (chain & HAK_IN_TRANSIT) == 0 &&
         hak_cas_acquire(&heap->shelves[cls].reserve, &chain, 0)) {
-        drain_chain_locked(heap, cls, (void *)chain);
+        return drain_chain_locked(heap, cls, (void *)chain);
     }
+    return (hak_sent_t){0, 0, 0};
 }
 
 void hak_bins_mend(hak_heap_t *heap) {
@@ -128,13 +176,9 @@ void hak_bins_mend(hak_heap_t *heap) {
     }
 }
 
-static void drain_bin_locked(hak_heap_t *heap, unsigned cls) {
-    hak_bin_t *bin = hak_heap_bin(heap, cls);
-    void *chain = hak_take(&bin->head);
-    if (chain != NULL) {
-        drain_chain_locked(heap, cls, chain);
-    }
-    drain_reserve_locked(heap, cls);
+static hak_sent_t drain_bin_locked(hak_heap_t *heap, unsigned cls) {
+    hak_sent_t sent = drain_chain_locked(heap, cls, hak_take(&hak_heap_bin(heap, cls)->head));
+    return add_sent(sent, drain_reserve_locked(heap, cls));
 }
 
 void hak_bins_drain_all_locked(hak_heap_t *heap) {
@@ -208,10 +252,7 @@ static void cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
     hak_block_set_next(last, NULL);
     bin->head_most = (int32_t)(keep - left);
     if (excess != NULL) {
-        unsigned count = hak_home_send_locked(heap, cls, excess);
-        HAK_COUNT(drains);
-        HAK_COUNT_N(drained_blocks, count);
-        hak_bins_add_passed(heap, cls, -(int)count);
+        drain_chain_locked(heap, cls, excess);
     }
 }
 
@@ -245,10 +286,46 @@ static void count_drain(hak_heap_t *heap, unsigned cls) {
     }
 }
 
+/* Scattered from now on, for so many frees; 0: not any more. */
+static void set_scattered(hak_heap_t *heap, unsigned cls, uint32_t frees) {
+    uint64_t bit = (uint64_t)1 << cls % 64;
+    heap->shelves[cls].scattered = frees;
+    heap->scattered[cls / 64] = (heap->scattered[cls / 64] & ~bit) | (frees != 0 ? bit : 0);
+}
+
 static void keep_none_locked(hak_heap_t *heap, unsigned cls) {
     count_drain(heap, cls);
-    drain_bin_locked(heap, cls);
+    hak_sent_t sent = drain_bin_locked(heap, cls);
     hak_heap_bin(heap, cls)->head_most = 0;
+    if (sent.others >= SCATTERED_SAMPLE && sent.others < 2 * sent.batches) {
+        set_scattered(heap, cls, SCATTERED_FREES);
+    }
+}
+
+/* As far as a few blocks tell. A stale owner makes the look come early or late. */
+static bool holds_only_others(hak_heap_t *heap, unsigned cls) {
+    const uintptr_t stamp = hak_stamp;
+    const void *block = hak_heap_bin(heap, cls)->head;
+    unsigned count = 0;
+    for (; block != NULL && count < FIRST_FREES; count++) {
+        const void *next = hak_block_next(block);
+        hak_signal_fence();
+        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
+            return false; /* see is_short_chain() */
+        }
+        if (hak_load_relaxed(&hak_slab_of(block, cls)->owner) == heap) {
+            return false;
+        }
+        block = next;
+    }
+    return count >= OTHERS_FEW;
+}
+
+/* Others' blocks pin others' slabs. They are kept only where a thread was seen to use such. */
+static bool keeps_none(hak_heap_t *heap, unsigned cls, bool is_short) {
+    const hak_shelf_t *shelf = &heap->shelves[cls];
+    return shelf->drains >= DRAINS_TO_KEEP_NONE ||
+           (!is_short && shelf->calm == 0 && !shelf->recycles && holds_only_others(heap, cls));
 }
 
 static void drain_overdue_locked(hak_heap_t *heap, unsigned cls) {
@@ -319,7 +396,8 @@ static void begin_interval(hak_heap_t *heap, unsigned cls) {
     uint32_t out = hak_load_relaxed(&heap->shelves[cls].out);
     uint32_t held = (uint32_t)(bin->head_most + bin->reserve_most);
     bool is_near = is_shrinking(&heap->shelves[cls]) && out > held && out - held < bin->interval;
-    start_interval(heap, cls, is_near ? out - held : bin->interval);
+    bool is_scattered = heap->shelves[cls].scattered != 0;
+    start_interval(heap, cls, is_scattered ? heap->hold : is_near ? out - held : bin->interval);
 }
 
 /* Of wide blocks, few intervals are much already. */
@@ -344,17 +422,91 @@ static void note_pace(hak_shelf_t *shelf, bool is_short) {
     }
 }
 
+/* All that a scattered class holds goes home. */
+static hak_sent_t send_scattered_locked(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    void *chain = hak_take(&bin->head);
+    if (chain == NULL) {
+        return (hak_sent_t){0, 0, 0};
+    }
+    hak_bins_add_passed(heap, cls, frees_so_far(bin, shelf));
+    hak_sent_t sent = send_chain_locked(heap, cls, chain, hak_home_send_each_locked);
+    uint32_t left = shelf->scattered - (uint32_t)hak_min(hak_sent_blocks(sent), shelf->scattered);
+    set_scattered(heap, cls, left);
+    bin->head_most = 0;
+    size_t gathered = hak_min(bin->interval, GATHERED_FREES);
+    start_interval(heap, cls, left != 0 ? heap->hold : (uint32_t)gathered);
+    return sent;
+}
+
+/* So that a thread with many classes holds no more than one with few. */
+static void adjust_hold(hak_heap_t *heap, size_t found_slots) {
+    if (found_slots < FOUND_FEW && heap->hold < HOLD_MOST) {
+        heap->hold++;
+    } else if (found_slots > FOUND_MANY && heap->hold > HOLD_LEAST) {
+        heap->hold--;
+    }
+}
+
+/* Room, hold and bits change under the lock: a fork finds them in keeping with each other. */
+static HAK_NOINLINE void look_at_scattered(hak_heap_t *heap) {
+    hak_sent_t all = {0, 0, 0};
+    size_t found_slots = 0;
+    hak_lock(&heap->lock);
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint64_t left = heap->scattered[i]; left != 0; left &= left - 1) {
+            unsigned cls = i * 64 + (unsigned)__builtin_ctzll(left);
+            if (hak_heap_bin(heap, cls)->head == NULL) {
+                continue;
+            }
+            hak_sent_t sent = send_scattered_locked(heap, cls);
+            found_slots += (size_t)hak_sent_blocks(sent) * hak_class_info[cls].slots;
+            all = add_sent(all, sent);
+        }
+    }
+    adjust_hold(heap, found_slots);
+    hak_unlock(&heap->lock);
+    hak_home_help(heap);
+    HAK_COUNT(scattered);
+    count_sent(all);
+}
+
+/* A first interval ends early for a heap that frees what others allocated, and goes on for any
+ * other. */
+static HAK_NOINLINE bool goes_on(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    shelf->seen = true;
+    int32_t more = (int32_t)bin->interval - (int32_t)first_interval(cls);
+    if (more <= 0 || holds_only_others(heap, cls)) {
+        return false;
+    }
+    shelf->room_start += more;
+    bin->room += more;
+    return true;
+}
+
 void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     check_not_in_transit(hak_load_relaxed(&shelf->reserve));
+    if (shelf->scattered != 0) {
+        look_at_scattered(heap);
+        return;
+    }
+    if (!shelf->seen && goes_on(heap, cls)) {
+        return;
+    }
     hak_bins_add_passed(heap, cls, frees_so_far(bin, shelf));
     bool is_short = bin->reserve_most == 0 && is_short_chain(bin->head);
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
     note_pace(shelf, is_short);
-    if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin) || is_shrinking(shelf)) {
+    bool is_none_kept = keeps_none(heap, cls, is_short);
+    if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin) || is_shrinking(shelf) ||
+        is_none_kept) {
         hak_lock(&heap->lock);
-        if (shelf->drains >= DRAINS_TO_KEEP_NONE) {
+        if (is_none_kept) {
             keep_none_locked(heap, cls);
         } else {
             drain_overdue_locked(heap, cls);
@@ -377,8 +529,10 @@ void hak_bins_note_refill(hak_heap_t *heap, unsigned cls, unsigned count) {
 
 void hak_bins_note_miss(hak_heap_t *heap, unsigned cls) {
     hak_shelf_t *shelf = &heap->shelves[cls];
+    set_scattered(heap, cls, 0);
     if (shelf->drains != 0) {
         shelf->drains = 0;
+        shelf->recycles = true;
         hak_bins_widen(heap, cls);
     }
     if (shelf->flushed) {

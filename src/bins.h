@@ -21,6 +21,10 @@
  * is out can be in this bin; if all are, they go home, and so do the slabs: a flush. A refill that
  * follows one regrets it, and there is no other within the decay time: waves keep their blocks.
  *
+ * A thread that only frees what others allocated, and in no order, gathers nothing by waiting: each
+ * block in a bin may keep another slab from going home, for as long as the thread sleeps. Such a class
+ * is scattered: it holds a handful, and a look at one sends home what all of them hold.
+ *
  * A chain goes from head to reserve and back without the lock:
  *
  *   reserve:  0  --set apart-->  chain | HAK_IN_TRANSIT  --head = NULL-->  chain

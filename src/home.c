@@ -141,9 +141,7 @@ static HAK_COLD void bin_is_broken(const void *block) {
     hak_message_fatal_about(block, "invalid free of %p: not allocated by hakmem", block);
 }
 
-void hak_home_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count) {
-    HAK_COUNT(remote_batches);
-    HAK_COUNT_N(remote_blocks, count);
+static void push_remote(hak_slab_t *slab, void *head, void *tail) {
     if (!hak_remote_push(slab, head, tail)) {
         return;
     }
@@ -154,6 +152,12 @@ void hak_home_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned cou
         bin_is_broken(head);
     }
     push_ready(owner, slab);
+}
+
+void hak_home_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count) {
+    HAK_COUNT(remote_batches);
+    HAK_COUNT_N(remote_blocks, count);
+    push_remote(slab, head, tail);
 }
 
 /* ---- A chain goes home ----------------------------------------------------------------------- */
@@ -216,21 +220,22 @@ static void give_locked(hak_heap_t *heap, hak_slab_t *slab, hak_chain_t stretch)
     settle_slab_locked(heap, slab);
 }
 
-static void send_group(group_t *group) {
+static void send_group(group_t *group, hak_sent_t *sent) {
     if (group->slab != NULL) {
-        hak_home_send_remote(group->slab, group->chain.head, group->chain.tail,
-                             group->chain.count);
+        push_remote(group->slab, group->chain.head, group->chain.tail);
+        sent->batches++;
     }
     *group = (group_t){NULL, {NULL, NULL, 0}};
 }
 
 /* Slabs of other heaps: one batch for each, as long as the chain does not jump about between more of
  * them than there are places. */
-static void join_group(group_t *groups, hak_slab_t *slab, hak_chain_t stretch) {
+static void join_group(group_t *groups, hak_slab_t *slab, hak_chain_t stretch,
+                       hak_sent_t *sent) {
     group_t *group = &groups[((uintptr_t)slab / sizeof *slab) % GROUPS];
     hak_chain_t *chain = &group->chain;
     if (group->slab != slab) {
-        send_group(group);
+        send_group(group, sent);
         *group = (group_t){slab, stretch};
         hak_block_set_next(stretch.tail, NULL);
         return;
@@ -250,26 +255,39 @@ static hak_slab_t *slab_at(const void *block, unsigned cls) {
     return hak_slab_of(block, cls);
 }
 
-unsigned hak_home_send_locked(hak_heap_t *heap, unsigned cls, void *block) {
-    group_t groups[GROUPS] = {{NULL, {NULL, NULL, 0}}};
-    unsigned own = 0;
-    unsigned others = 0;
+/* Without groups, each stretch goes as it is. */
+static hak_sent_t send_locked(hak_heap_t *heap, unsigned cls, void *block, group_t *groups) {
+    hak_sent_t sent = {0, 0, 0};
     while (block != NULL) {
         void *rest;
         hak_slab_t *slab = slab_at(block, cls);
         hak_chain_t stretch = cut_stretch(slab, cls, block, &rest);
         if (hak_load_relaxed(&slab->owner) == heap) { /* changes only under this heap's lock */
             give_locked(heap, slab, stretch);
-            own += stretch.count;
+            sent.own += stretch.count;
+        } else if (groups != NULL) {
+            join_group(groups, slab, stretch, &sent);
+            sent.others += stretch.count;
         } else {
-            join_group(groups, slab, stretch);
-            others += stretch.count;
+            push_remote(slab, stretch.head, stretch.tail);
+            sent.batches++;
+            sent.others += stretch.count;
         }
         block = rest;
     }
-    add_out(heap, cls, -own);
-    for (unsigned i = 0; i < GROUPS && others != 0; i++) {
-        send_group(&groups[i]);
+    add_out(heap, cls, -sent.own);
+    return sent;
+}
+
+hak_sent_t hak_home_send_locked(hak_heap_t *heap, unsigned cls, void *block) {
+    group_t groups[GROUPS] = {{NULL, {NULL, NULL, 0}}};
+    hak_sent_t sent = send_locked(heap, cls, block, groups);
+    for (unsigned i = 0; i < GROUPS && sent.others != 0; i++) {
+        send_group(&groups[i], &sent);
     }
-    return own + others;
+    return sent;
+}
+
+hak_sent_t hak_home_send_each_locked(hak_heap_t *heap, unsigned cls, void *block) {
+    return send_locked(heap, cls, block, NULL);
 }

@@ -27,7 +27,20 @@ bool hak_home_drain_ready_locked(hak_heap_t *heap);
 /* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone who
  * unlocks a heap's lock calls it then. */
 void hak_home_help(hak_heap_t *heap);
-/* A chain of free blocks of the class goes home, whosever they are; how many they were. */
-unsigned hak_home_send_locked(hak_heap_t *heap, unsigned cls, void *block);
+
+/* How many blocks of a chain went home, and how many batches those of other heaps made. */
+typedef struct {
+    uint32_t own, others, batches;
+} hak_sent_t;
+
+HAK_INLINE unsigned hak_sent_blocks(hak_sent_t sent) {
+    return sent.own + sent.others;
+}
+
+/* A chain of free blocks of the class goes home, whosever they are. Blocks of a slab of another heap
+ * are gathered first, as far as there is room. The caller counts what was sent. */
+hak_sent_t hak_home_send_locked(hak_heap_t *heap, unsigned cls, void *block);
+/* The same for a short chain, of which nothing would be gathered. */
+hak_sent_t hak_home_send_each_locked(hak_heap_t *heap, unsigned cls, void *block);
 
 #endif

@@ -41,8 +41,11 @@ typedef struct {
     uint8_t paced;             /* thread: intervals in a row that ended with a handful of blocks */
     bool flushed;              /* thread: all blocks went home, and none was wanted since */
     bool regretted;            /* thread: regret_ms holds */
+    bool seen;                 /* thread: its first interval has been looked at */
+    bool recycles;             /* thread: blocks that went home were wanted once */
     uint32_t batch;            /* thread: blocks that the next refill wants */
     uint32_t drains;           /* thread: since the last refill from slabs */
+    uint32_t scattered;        /* thread: frees until blocks are gathered once; 0: they are */
     _Atomic uint32_t passed;   /* atomic, relaxed: blocks that came, less those that went home again; */
     uint32_t passed_told;      /* thread: of them, allocations that were told of. Both for samples only */
     void *seen_head;           /* thread: of the bin when idle bins were last looked for, */
@@ -80,6 +83,7 @@ typedef struct {
     uint8_t kind, cls;
 } hak_event_t;
 
+_Static_assert(HAK_CLASSES <= 128, "a bit for each class in scattered");
 _Static_assert(sizeof(hak_event_t) == 16, "a ring of events is 1 KiB");
 
 typedef enum { HAK_HEAP_OWNED, HAK_HEAP_ORPHAN } hak_heap_state_t;
@@ -95,6 +99,8 @@ typedef struct hak_heap {
     bool listed;                                /* registry.lock: is in the list of orphans */
     size_t tiny_slabs;                          /* heap.lock: slabs of tiny classes */
     size_t grown_bytes;                         /* thread: by how much all intervals grew */
+    uint64_t scattered[2];                      /* thread: a bit for each class that is scattered */
+    uint32_t hold;                              /* thread: frees of one between two looks at all */
     uint64_t refills[HAK_SOURCES];              /* heap.lock: by source */
     struct hak_heap *all_next;                  /* const after birth */
     struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */

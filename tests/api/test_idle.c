@@ -133,6 +133,98 @@ static void burst_freed_by_other_threads_leaves_16_mib(void) {
     in_child(burst_and_idle);
 }
 
+// ---- small blocks that change hands ----
+
+enum { GIVERS = 8, TAKERS = 8 };
+
+typedef struct {
+    unsigned char **blocks; // of all givers, one behind the other
+    size_t count;           // each giver's
+    bool shuffled;
+} handover_t;
+
+static handover_t handover;
+
+// The process ends with its threads asleep.
+static _Noreturn void wait_and_sleep(void) {
+    pthread_barrier_wait(&barrier);
+    for (;;) {
+        pause();
+    }
+}
+
+static void *give_and_stay(void *number) {
+    size_t i = (size_t)number;
+    uint64_t seed = i;
+    for (size_t k = i * handover.count; k < (i + 1) * handover.count; k++) {
+        size_t size = 16 + random_below(&seed, 985);
+        handover.blocks[k] = malloc(size);
+        CHECK(handover.blocks[k] != NULL);
+        memset(handover.blocks[k], 1, size);
+    }
+    wait_and_sleep();
+}
+
+static void *take_and_stay(void *number) {
+    size_t i = (size_t)number;
+    size_t share = GIVERS * handover.count / TAKERS;
+    for (size_t k = i * share; k < (i + 1) * share; k++) {
+        free(handover.blocks[k]);
+    }
+    wait_and_sleep();
+}
+
+static void start_threads(size_t count, void *(*run)(void *)) {
+    pthread_t thread;
+    CHECK(pthread_barrier_init(&barrier, NULL, (unsigned)count + 1) == 0);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(pthread_create(&thread, NULL, run, (void *)i) == 0);
+    }
+    pthread_barrier_wait(&barrier);
+    CHECK(pthread_barrier_destroy(&barrier) == 0); // when all have left it
+}
+
+static void shuffle_blocks(unsigned char **table, size_t count) {
+    uint64_t seed = 1;
+    for (size_t i = count - 1; i > 0; i--) {
+        size_t j = random_below(&seed, i + 1);
+        unsigned char *p = table[i];
+        table[i] = table[j];
+        table[j] = p;
+    }
+}
+
+// Nobody is left who would come to what lies about: all sleep, and no thread ends.
+static void hand_over_and_idle(void) {
+    handover.count = burst_bytes / 508 / GIVERS;
+    size_t bytes = GIVERS * handover.count * sizeof *handover.blocks;
+    handover.blocks = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    CHECK(handover.blocks != MAP_FAILED);
+    size_t start = rollup_kib("Rss:");
+    start_threads(GIVERS, give_and_stay);
+    CHECK(rollup_kib("Rss:") >= start + burst_bytes / KIB);
+    if (handover.shuffled) {
+        shuffle_blocks(handover.blocks, GIVERS * handover.count);
+    }
+    start_threads(TAKERS, take_and_stay);
+    sleep(1);
+    size_t idle = rollup_kib("Rss:");
+    // The givers' bins alone hold a slab of each of 32 classes: 16 MiB.
+    if (runs_under_hakmem()) {
+        CHECK(idle <= start + 48 * MIB / KIB);
+    }
+}
+
+static void small_blocks_freed_by_others_in_order_leave_48_mib(void) {
+    in_child(hand_over_and_idle);
+}
+
+static void small_blocks_freed_by_others_at_random_leave_48_mib(void) {
+    handover.shuffled = true;
+    in_child(hand_over_and_idle);
+}
+
 // ---- trim ----
 
 typedef struct {
@@ -259,6 +351,8 @@ static void survivors_of_512_bytes_take_no_more_and_leave_nothing(void) {
 CHECK_MAIN(CASE(burst_freed_in_order_leaves_16_mib),
            CASE(burst_freed_in_random_order_leaves_16_mib),
            CASE(burst_freed_by_other_threads_leaves_16_mib),
+           CASE(small_blocks_freed_by_others_in_order_leave_48_mib),
+           CASE(small_blocks_freed_by_others_at_random_leave_48_mib),
            CASE(trim_takes_what_an_idle_thread_freed),
            CASE(trim_takes_what_an_idle_thread_freed_for_others),
            CASE(survivors_of_512_bytes_take_no_more_and_leave_nothing))

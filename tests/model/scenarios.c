@@ -162,6 +162,17 @@ static void long_ready_list(void) {
     }
 }
 
+/* Thread 1 frees blocks of two slabs in turn. */
+static void two_slabs_scattered(void) {
+    have_heaps(3);
+    fill_slab(0);
+    unsigned first = b[0];
+    fill_slab(0);
+    b[0] = first;
+    model_become(1);
+    world_scatter();
+}
+
 /* ---- What threads do --------------------------------------------------------------------------- */
 
 static void frees_0(void) {
@@ -175,6 +186,11 @@ static void frees_1(void) {
 static void frees_0_1(void) {
     world_free_home(b[0]);
     world_free_home(b[1]);
+}
+
+static void frees_0_1_at_once(void) {
+    world_free(b[0]);
+    world_free(b[1]);
 }
 
 static void frees_1_allocates(void) {
@@ -295,6 +311,14 @@ const scenario_t scenarios[] = {
      .set_up = long_ready_list,
      .finish = world_finish,
      .threads = {{"owner", allocates}, {"producer", frees_0}, {"second", frees_1}}},
+    {.name = "scattered frees, owner refills",
+     .set_up = two_slabs_scattered,
+     .finish = world_finish,
+     .threads = {{"owner", allocates_two}, {"taker", frees_0_1_at_once}}},
+    {.name = "scattered frees, owner exits",
+     .set_up = two_slabs_scattered,
+     .finish = world_finish,
+     .threads = {{"owner", exits}, {"taker", frees_0_1_at_once}}},
     {.name = "owner exits, producer",
      .set_up = full_slab,
      .finish = world_finish,

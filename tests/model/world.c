@@ -146,6 +146,7 @@ void world_free(unsigned number) {
 void world_set_apart(void) {
     unsigned cls = hak_class_of(WORLD_SIZE);
     hak_heap_bin(hak_tls_heap, cls)->reserve_most = 1;
+    hak_tls_heap->shelves[cls].seen = true; /* the first of all intervals would go on */
     hak_bins_interval_over(hak_tls_heap, cls);
 }
 
@@ -158,6 +159,15 @@ void world_send_home(void) {
 void world_free_home(unsigned number) {
     world_free(number);
     world_send_home();
+}
+
+void world_scatter(void) {
+    unsigned cls = hak_class_of(WORLD_SIZE);
+    hak_shelf_t *shelf = &hak_tls_heap->shelves[cls];
+    shelf->scattered = UINT32_MAX;
+    shelf->room_start = 1;
+    hak_heap_bin(hak_tls_heap, cls)->room = 1;
+    hak_tls_heap->scattered[cls / 64] |= (uint64_t)1 << cls % 64;
 }
 
 void *world_block(unsigned number) {

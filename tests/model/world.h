@@ -38,6 +38,10 @@ void world_set_apart(void);
 void world_send_home(void);
 void world_free_home(unsigned number);
 
+/* From now on this thread's blocks of WORLD_SIZE count as scattered: two go home at once, each for
+ * itself. */
+void world_scatter(void);
+
 void *world_block(unsigned number);
 /* In a set-up: a fork may lose so many blocks, one for each thread that it ends: between its bin
  * and its caller. Their slabs stay. */

@@ -27,6 +27,117 @@ UNIT_CHILD(heap_remote_free_to_a_sleeping_owner_is_helped) {
     CHECK(slots_active() <= HAK_READY_PATIENCE);
 }
 
+/* ---- What a thread that only frees holds back, before it ends ---- */
+
+#define MANY (64 * 128) /* of 512 bytes: 64 slabs */
+
+static void shuffle(void **blocks, size_t count) {
+    uint64_t state = 1;
+    for (size_t i = count - 1; i > 0; i--) {
+        state = state * 6364136223846793005U + 1442695040888963407U;
+        size_t j = (size_t)(state >> 33) % (i + 1);
+        void *p = blocks[i];
+        blocks[i] = blocks[j];
+        blocks[j] = p;
+    }
+}
+
+typedef struct {
+    work_t work;
+    size_t held;    /* out: blocks in the bins, */
+    bool scattered; /* and whether they are taken for scattered ones */
+} taker_t;
+
+static void *takes(void *argument) {
+    taker_t *taker = argument;
+    thread_frees(&taker->work);
+    taker->held = own_blocks();
+    taker->scattered = own_shelf(taker->work.size)->scattered != 0;
+    CHECK(hak_heap_is_valid());
+    return NULL;
+}
+
+UNIT_CHILD(heap_remote_frees_at_random_are_not_held_back) {
+    static void *blocks[MANY];
+    allocate(blocks, MANY, 512);
+    CHECK(slots_active() == 64);
+    shuffle(blocks, MANY);
+    taker_t taker = {.work = {blocks, MANY / 2, 512}};
+    in_thread(takes, &taker);
+    CHECK(taker.scattered);
+    CHECK(taker.held <= 8);
+    CHECK(hak_counters.drains <= MANY / 2 / 4);
+}
+
+UNIT_CHILD(heap_remote_frees_at_random_of_many_classes_are_held_back_together) {
+    enum { EACH = 4096, SOME = 6 }; /* 32 slabs of a class at least */
+    static void *blocks[SOME * EACH];
+    for (size_t i = 0; i < SOME; i++) {
+        allocate(&blocks[i * EACH], EACH, 512 + 64 * i);
+    }
+    shuffle(blocks, SOME * EACH);
+    taker_t taker = {.work = {blocks, SOME * EACH / 2, 512}};
+    in_thread(takes, &taker);
+    CHECK(taker.held <= 24);
+}
+
+UNIT_CHILD(heap_remote_frees_in_order_are_gathered) {
+    static void *blocks[MANY];
+    allocate(blocks, MANY, 512);
+    taker_t taker = {.work = {blocks, MANY, 512}};
+    in_thread(takes, &taker);
+    CHECK(!taker.scattered);
+    CHECK(hak_counters.remote_batches <= MANY / 16);
+}
+
+static void *takes_at_random_then_in_order(void *argument) {
+    taker_t *taker = argument;
+    takes(argument);
+    CHECK(taker->scattered);
+    void **more = taker->work.blocks + taker->work.count;
+    taker->work = (work_t){more, 2 * MANY, 512};
+    return takes(argument);
+}
+
+UNIT_CHILD(heap_remote_frees_in_order_after_some_at_random_are_gathered_again) {
+    static void *blocks[3 * MANY];
+    allocate(blocks, 3 * MANY, 512);
+    shuffle(blocks, MANY);
+    taker_t taker = {.work = {blocks, MANY, 512}};
+    in_thread(takes_at_random_then_in_order, &taker);
+    CHECK(!taker.scattered);
+}
+
+static void *takes_at_random_then_allocates(void *argument) {
+    taker_t *taker = argument;
+    takes(argument);
+    CHECK(taker->scattered);
+    for (size_t i = 0; i < 16; i++) {
+        CHECK(hak_malloc(taker->work.size) != NULL);
+    }
+    CHECK(own_shelf(taker->work.size)->scattered == 0);
+    CHECK(own_shelf(taker->work.size)->recycles);
+    return NULL;
+}
+
+UNIT_CHILD(heap_refill_ends_the_haste_of_scattered_frees) {
+    static void *blocks[MANY];
+    allocate(blocks, MANY, 512);
+    shuffle(blocks, MANY);
+    taker_t taker = {.work = {blocks, MANY / 2, 512}};
+    in_thread(takes_at_random_then_allocates, &taker);
+}
+
+UNIT_CHILD(heap_frees_of_own_blocks_at_random_are_not_scattered) {
+    static void *blocks[MANY];
+    allocate(blocks, MANY, 512);
+    shuffle(blocks, MANY);
+    taker_t taker = {.work = {blocks, MANY, 512}};
+    takes(&taker);
+    CHECK(!taker.scattered);
+    CHECK(slots_active() == 0);
+}
+
 UNIT_CHILD(heap_exit_makes_an_orphan) {
     void *blocks[3];
     void *own = hak_malloc(1);
@@ -322,6 +433,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heap_remote_free_goes_home_in_batches),
         cmocka_unit_test(heap_remote_free_to_a_sleeping_owner_is_helped),
+        cmocka_unit_test(heap_remote_frees_at_random_are_not_held_back),
+        cmocka_unit_test(heap_remote_frees_at_random_of_many_classes_are_held_back_together),
+        cmocka_unit_test(heap_remote_frees_in_order_are_gathered),
+        cmocka_unit_test(heap_remote_frees_in_order_after_some_at_random_are_gathered_again),
+        cmocka_unit_test(heap_refill_ends_the_haste_of_scattered_frees),
+        cmocka_unit_test(heap_frees_of_own_blocks_at_random_are_not_scattered),
         cmocka_unit_test(heap_exit_makes_an_orphan),
         cmocka_unit_test(heap_exit_without_live_blocks_keeps_no_slab),
         cmocka_unit_test(heap_of_new_thread_is_an_orphan_taken_over_whole),
