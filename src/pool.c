@@ -68,6 +68,16 @@ static void advise_huge_pages(hak_superslab_t *ss, bool grown) {
     }
 }
 
+/* A part of the SuperSlab goes back: or the kernel, which makes huge pages of what is still touched in
+ * its own time, would bring it back, filled with zeros, while the program sleeps. */
+static void decline_huge_pages(hak_superslab_t *ss) {
+    if (ss->huge && hak_options.thp == 2) {
+        ss->huge = false;
+        HAK_COUNT(huge_page_calls);
+        hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_NEVER);
+    }
+}
+
 static hak_superslab_t *map_superslab(bool grown) {
     hak_superslab_t *ss = take_record();
     if (ss == NULL) {
@@ -205,6 +215,7 @@ static void purge_empty(hak_slab_t *slab, uint32_t now_ms) {
     hak_empties_remove(&pool.empties, slab);
     if (bytes != 0) {
         size_t span = slab->slots > 1 ? slab->slots * HAK_SLOT_BYTES : bytes;
+        decline_huge_pages(ss);
         HAK_COUNT(purge_calls);
         if (hak_os.purge(hak_slab_base(slab), hak_round_up(span, hak_map.page_bytes))) {
             HAK_COUNT_N(purged_kib, bytes >> 10);

@@ -62,7 +62,7 @@ typedef struct hak_superslab {
     bool in_lru;                       /* pool */
     bool clean;                        /* pool, in the LRU: none of it may be resident */
     bool mapped;                       /* pool */
-    bool huge;                         /* const while mapped: asked for a huge page */
+    bool huge;                         /* pool: a huge page was asked for, and not declined since */
     bool sealed;                       /* hardened mode (armor.c): was made untouchable where not ACTIVE */
     bool counted;                      /* hardened mode: among those that may be sealed */
     void *sheet;                       /* hardened mode: what is known of its blocks */

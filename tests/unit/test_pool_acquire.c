@@ -156,6 +156,24 @@ static void pool_acquire_of_a_grown_heap_asks_for_huge_pages(void **state) {
     pool_release(slab);
 }
 
+static void pool_trim_of_a_part_declines_huge_pages(void **state) {
+    (void)state;
+    hak_slab_t *kept = hak_pool_acquire(CLASS_64, true);
+    hak_slab_t *slab = hak_pool_acquire(CLASS_64, true);
+    assert_ptr_equal(hak_slab_superslab(slab), hak_slab_superslab(kept));
+    pool_release(slab);
+    assert_int_equal(fake_os.huge_wishes[HAK_HUGE_NEVER], 0);
+    assert_true(hak_pool_trim());
+    assert_int_equal(fake_os.huge_wishes[HAK_HUGE_NEVER], 1);
+    slab = hak_pool_acquire(CLASS_64, true);
+    assert_ptr_equal(hak_slab_superslab(slab), hak_slab_superslab(kept));
+    assert_int_equal(slab->dirty_pages, 0);
+    pool_release(slab);
+    pool_release(kept);
+    assert_true(hak_pool_trim());
+    assert_int_equal(fake_os.huge_wishes[HAK_HUGE_NEVER], 1);
+}
+
 static void pool_shed_gives_back_the_oldest(void **state) {
     (void)state;
     hak_slab_t *a = pool_acquire(CLASS_64);
@@ -328,6 +346,7 @@ int main(void) {
         CASE(pool_acquire_prefers_fullest_superslab),
         CASE(pool_acquire_takes_resident_memory_first),
         CASE(pool_acquire_of_a_grown_heap_asks_for_huge_pages),
+        CASE(pool_trim_of_a_part_declines_huge_pages),
         CASE(pool_shed_gives_back_the_oldest),
         CASE(pool_acquire_wide_classes_take_aligned_runs),
         CASE(pool_acquire_wide_without_run_maps_superslab),
