@@ -27,8 +27,8 @@
 #define CHOICE_FILLED 16U
 #define CHOICE_MOST 24U
 
-/* Slabs without a live block that are kept for the next blocks: slots of each shelf, and of all together. A
- * program whose memory comes and goes would else fault and ask for permissions all day. */
+/* Slabs without a live block that are kept for the next blocks: slots of each shelf, and of all together, without
+ * the first slab of each. Until a trim: a shelf whose thread ended keeps what it has. A program whose memory comes and goes would else fault and ask for permissions all day. */
 #define SPARE_SLOTS 16U
 #define SPARE_SLOTS_ALL 64U
 
@@ -51,7 +51,8 @@ static struct {
                                  * may take the call from itself */
     hak_lock_t births;          /* before all shelves' */
     _Atomic bool born[ARENAS]; /* set once, under armor.births: before that no shelf of it is locked or used */
-    _Atomic uint32_t spare_slots; /* atomic, relaxed: of all shelves; late by a slab or two it does no harm */
+    _Atomic uint32_t spare_slots; /* atomic, relaxed: of all shelves, without the first spare slab of each; a stale
+                                   * one keeps a slab more or less */
     shelf_t shelves[ARENAS][HAK_CLASSES];
 } armor;
 
@@ -146,7 +147,7 @@ static void count_spare(shelf_t *shelf, const hak_slab_t *slab, int sign) {
 
 static bool may_keep(const shelf_t *shelf) {
     uint32_t all = hak_load_relaxed(&armor.spare_slots);
-    return all == 0 || (shelf->spare_slots <= SPARE_SLOTS && all <= SPARE_SLOTS_ALL);
+    return shelf->spare_slots <= SPARE_SLOTS && all <= SPARE_SLOTS_ALL;
 }
 
 static hak_slab_t *acquire(shelf_t *shelf, unsigned cls, unsigned arena) {
@@ -534,6 +535,7 @@ void hak_armor_start(bool go_on) {
     hak_armor_slab_start();
     armor.go_on = go_on;
     hak_os_random(&armor.seed, sizeof armor.seed);
+    hak_store_relaxed(&armor.born[0], true); /* a wrong pointer into a slab that just comes finds a 0 in its sheet */
     hak_hardened = true;
 }
 

@@ -310,7 +310,8 @@ static bool holds_only_others(hak_heap_t *heap, unsigned cls) {
     for (; block != NULL && count < FIRST_FREES; count++) {
         const void *next = hak_block_next(block);
         hak_signal_fence();
-        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
+        if (HAK_UNLIKELY(!hak_block_carries(block, stamp) ||
+                         hak_map_tag(block) != hak_tag_of_class(cls))) {
             return false; /* see is_short_chain() */
         }
         if (hak_load_relaxed(&hak_slab_of(block, cls)->owner) == heap) {
@@ -449,7 +450,8 @@ static void adjust_hold(hak_heap_t *heap, size_t found_slots) {
     }
 }
 
-/* Room, hold and bits change under the lock: a fork finds them in keeping with each other. */
+/* Room, hold and bits change under the lock: a fork finds them in keeping with each other, but for the room of a
+ * class that has just become scattered, which is the longer one until the next look. */
 static HAK_NOINLINE void look_at_scattered(hak_heap_t *heap) {
     hak_sent_t all = {0, 0, 0};
     size_t found_slots = 0;
@@ -469,7 +471,9 @@ static HAK_NOINLINE void look_at_scattered(hak_heap_t *heap) {
     hak_unlock(&heap->lock);
     hak_home_help(heap);
     HAK_COUNT(scattered);
-    count_sent(all);
+    if (hak_sent_blocks(all) != 0) {
+        count_sent(all);
+    }
 }
 
 /* A first interval ends early for a heap that frees what others allocated, and goes on for any

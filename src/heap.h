@@ -2,7 +2,7 @@
  *
  * Owns:      the registry of heaps; birth, exit, orphans, adoption, fork; the order of a refill.
  * Knows not: sizes (callers pass classes), large blocks, the policy of bins.
- * Threads:   any; what is guarded by what, see bins.h and the ranks below.
+ * Threads:   any; what is guarded by what, see shelf.h and the ranks below.
  *
  * Ranks. A thread takes locks in this order, and waits for at most one lock of each rank:
  *   before all: guard.lock, then armor.births, the shelves' locks and slabs.lock of the hardened mode

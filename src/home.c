@@ -12,6 +12,7 @@
 
 /* Blocks of one chain are gathered by slab in this many places at a time. */
 #define GROUPS 16
+#define EACH_REMEMBERED 8U
 
 /* ---- Slabs of a heap ------------------------------------------------------------------------ */
 
@@ -64,7 +65,7 @@ static void push_ready(hak_heap_t *owner, hak_slab_t *slab) {
 
 static void add_out(hak_heap_t *heap, unsigned cls, unsigned blocks) {
     _Atomic uint32_t *out = &heap->shelves[cls].out;
-    hak_store_relaxed(out, hak_load_relaxed(out) + blocks); /* relaxed: see hak_bins_interval_over() */
+    hak_store_relaxed(out, hak_load_relaxed(out) + blocks); /* relaxed: a look that comes late or early */
 }
 
 void hak_home_count_slab_locked(hak_heap_t *heap, unsigned cls, int change) {
@@ -255,9 +256,27 @@ static hak_slab_t *slab_at(const void *block, unsigned cls) {
     return hak_slab_of(block, cls);
 }
 
+/* Of a chain whose blocks go one by one: those that went. A block that comes again is no free one any more, and its
+ * link is a queue's. Of longer chains the last ones are remembered. */
+typedef struct {
+    const void *heads[EACH_REMEMBERED];
+    unsigned count;
+} gone_t;
+
+static void note_gone(gone_t *gone, const hak_slab_t *slab, const void *head) {
+    unsigned known = (unsigned)hak_min(gone->count, EACH_REMEMBERED);
+    for (unsigned i = 0; i < known; i++) {
+        if (HAK_UNLIKELY(gone->heads[i] == head)) {
+            came_home_twice(slab, head);
+        }
+    }
+    gone->heads[gone->count++ % EACH_REMEMBERED] = head;
+}
+
 /* Without groups, each stretch goes as it is. */
 static hak_sent_t send_locked(hak_heap_t *heap, unsigned cls, void *block, group_t *groups) {
     hak_sent_t sent = {0, 0, 0};
+    gone_t gone = {.count = 0};
     while (block != NULL) {
         void *rest;
         hak_slab_t *slab = slab_at(block, cls);
@@ -269,6 +288,7 @@ static hak_sent_t send_locked(hak_heap_t *heap, unsigned cls, void *block, group
             join_group(groups, slab, stretch, &sent);
             sent.others += stretch.count;
         } else {
+            note_gone(&gone, slab, stretch.head);
             push_remote(slab, stretch.head, stretch.tail);
             sent.batches++;
             sent.others += stretch.count;

@@ -8,7 +8,6 @@
 #include "os.h"
 #include "retain.h"
 #include "run_age.h"
-#include "run_tree.h"
 #include "run_watch.h"
 #include "stats.h"
 
@@ -160,8 +159,9 @@ static void absorb(hak_run_t *run, hak_run_t *neighbour) {
     drop_run(neighbour);
 }
 
-/* run is on no list: joins it with its free neighbours and lists the whole. */
-static hak_run_t *free_run(hak_run_t *run) {
+/* run is on no list: joins it with its free neighbours and lists the whole. block: what it was, if it is to
+ * be watched. Its slack comes before the next run's stamp, which an overflow may have reached too. */
+static hak_run_t *free_run(hak_run_t *run, const hak_run_t *block) {
     HAK_ASSERT(run->live);
     hak_run_t *left = run_ending_at(run->start);
     hak_run_t *right = run_starting_at(run_end(run));
@@ -169,9 +169,13 @@ static hak_run_t *free_run(hak_run_t *run) {
     if (left != NULL && !left->live) {
         absorb(run, left);
     }
+    if (block != NULL) {
+        hak_run_check_slack(block, run_bytes(block));
+    }
     if (right != NULL && !right->live) {
         absorb(run, right);
     }
+    hak_run_stamp(run, block);
     list_free(run);
     return run;
 }
@@ -202,7 +206,7 @@ static bool cut_run(hak_run_t *run, size_t pages) {
     run->pages = pages;
     run->dirty_pages = dirty_here;
     set_entries(run);
-    free_run(rest);
+    free_run(rest, NULL);
     return true;
 }
 
@@ -338,7 +342,7 @@ static hak_run_t *add_units(uintptr_t start, size_t bytes) {
     run->pages = bytes >> large.page_shift;
     run->zero = true;
     run->live = true;
-    return free_run(run);
+    return free_run(run, NULL);
 }
 
 static hak_run_t *claim_run(size_t pages, size_t align) {
@@ -375,7 +379,7 @@ static hak_run_t *shape_run(hak_run_t *run, size_t pages, size_t align) {
         list_free(front);
     }
     if (!cut_run(run, pages)) {
-        free_run(run);
+        free_run(run, NULL);
         return NULL;
     }
     return run;
@@ -458,16 +462,13 @@ static hak_run_t *live_run(const void *p) {
 
 static void release_run(hak_run_t *run, size_t dirty_pages) {
     uint32_t now_ms = hak_os.now_ms();
-    const hak_run_t was = *run; /* looked at later: what was asked for comes meanwhile */
+    const hak_run_t block = *run; /* looked at later: what was asked for comes meanwhile */
     hak_retain_sub_live(&large.share, run_bytes(run));
     large.live_blocks--;
     run->dirty_pages = dirty_pages;
     run->zero = dirty_pages == 0;
     run->since_ms = now_ms;
-    free_run(run);
-    if (dirty_pages != 0) {
-        hak_run_freed(run, &was, run_bytes(&was));
-    }
+    free_run(run, dirty_pages != 0 ? &block : NULL);
     keep_within_bounds(now_ms);
 }
 

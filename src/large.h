@@ -2,7 +2,8 @@
  *
  * Owns:      the 2 MiB units tagged HAK_TAG_LARGE; runs, live and free; which free ones to keep.
  * Knows not: heaps, classes.
- * Threads:   any; everything is guarded by the large tier's lock (rank 2).
+ * Threads:   any; everything is guarded by the large tier's lock (rank 2), but that the slack of a block is
+ *            written when it is nobody else's already.
  *
  * A run is a range of pages; neighbouring units form one range, so a run may lie across them.
  *

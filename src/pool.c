@@ -59,6 +59,7 @@ static hak_superslab_t *take_record(void) {
 
 static void advise_huge_pages(hak_superslab_t *ss, bool grown) {
     ss->huge = hak_options.thp == 1 || (hak_options.thp == 2 && grown);
+    ss->whole = ss->huge;
     if (ss->huge) {
         HAK_COUNT(huge_page_calls);
         hak_os.huge_pages(ss->base, HAK_SUPERSLAB_BYTES, HAK_HUGE_PLEASE);
@@ -156,10 +157,10 @@ static hak_slab_t *activate(hak_superslab_t *ss, unsigned first, unsigned cls) {
     for (unsigned i = 0; i < count; i++) {
         slab[i].state = HAK_SLOT_ACTIVE;
         slab[i].first = (uint8_t)first;
-        slab[i].purged = false;
-        if (ss->huge) { /* the first touch makes all of it resident */
+        if (ss->huge || (ss->whole && !slab[i].purged)) { /* the first touch made all resident */
             slab[i].dirty_pages = HAK_SLOT_DIRTY_PAGES;
         }
+        slab[i].purged = false;
     }
     slab->cls = (uint8_t)cls;
     slab->slots = (uint8_t)count;

@@ -1,6 +1,6 @@
 /* run_watch.c: see run_watch.h.
  *
- * Threads:   guarded by the large tier's lock.
+ * Threads:   see run_watch.h.
  */
 #include "run_watch.h"
 
@@ -89,10 +89,8 @@ void hak_run_fetch_stamp(const hak_run_t *run) {
     }
 }
 
-/* In this order: the slack of a block in a single page may be where the stamp goes. */
-void hak_run_freed(hak_run_t *run, const hak_run_t *was, size_t bytes) {
-    hak_run_check_slack(was, bytes);
-    if (run->start == was->start) {
+void hak_run_stamp(hak_run_t *run, const hak_run_t *block) {
+    if (block != NULL && run->start == block->start) {
         run->stamped = true;
         hak_canary_write((void *)run->start, EDGE_BYTES);
     }

@@ -11,9 +11,9 @@
  * to 64 KiB with a byte a page written, replaced at random, took 24 to 39 % longer than unwatched
  * without this, 13 to 15 % with it.
  *
- *   live run   | block, as it was asked for     | canary | ... | canary |   one, where slack is
- * short start                            |<------ slack ------->|end free run   | canary | ...
- * while stamped
+ *   live run  | block, as it was asked for | canary | ... | canary |   one, where slack is short
+ *             start                        |<------ slack ------->|end
+ *   free run  | canary | ...                                           while stamped
  *
  * Of fresh memory the slack is left as it is, zero: so no page is touched for it. A program that
  * asks for the usable size may write all of it: then nothing is watched.
@@ -42,9 +42,9 @@ void hak_run_fetch_free(const hak_run_t *run, size_t asked, size_t bytes);
 void hak_run_fetch_live(const hak_run_t *run, size_t bytes);
 void hak_run_fetch_stamp(const hak_run_t *run);
 
-/* A run of so many bytes as it was while live, whose memory is part of a free run by now. Ends the
- * program if the slack has changed; stamps the free run if it starts there. */
-void hak_run_freed(hak_run_t *run, const hak_run_t *was, size_t bytes);
+/* A free run, of which what was a block has become a part: stamped if it starts there. After the look at the
+ * block's slack, which may be where the stamp goes. NULL: no block was. */
+void hak_run_stamp(hak_run_t *run, const hak_run_t *block);
 /* Ends the program if the first bytes have changed; they are not watched any more. */
 void hak_run_take_stamp(hak_run_t *run, size_t bytes);
 /* Of two neighbours that become one, run, the first keeps its stamp. Ends the program if the

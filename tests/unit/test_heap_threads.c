@@ -138,6 +138,42 @@ UNIT_CHILD(heap_frees_of_own_blocks_at_random_are_not_scattered) {
     CHECK(slots_active() == 0);
 }
 
+typedef struct {
+    void *blocks[70]; /* of 1,024 bytes: 64 fill a slab */
+} circle_t;
+
+/* A block that is in a bin already, its stamp gone, is freed again: its chain comes back to it. */
+static void *frees_in_a_circle(void *argument) {
+    circle_t *circle = argument;
+    unsigned cls = hak_class_of(1024);
+    hak_free(circle->blocks[0]);
+    hak_free(circle->blocks[69]);
+    memset((char *)circle->blocks[0] + sizeof(void *), 0, sizeof(void *));
+    hak_free(circle->blocks[0]);
+    hak_heap_t *heap = hak_tls_heap;
+    CHECK(slab_of(circle->blocks[0]) != slab_of(circle->blocks[69]));
+    CHECK(hak_bins_reserve(&heap->shelves[cls]) == NULL);
+    hak_lock(&heap->lock);
+    (void)hak_home_send_each_locked(heap, cls, hak_take(&hak_heap_bin(heap, cls)->head));
+    hak_unlock(&heap->lock);
+    return NULL;
+}
+
+static void send_a_circle(void *unused) {
+    circle_t circle;
+    (void)unused;
+    allocate(circle.blocks, 70, 1024);
+    in_thread(frees_in_a_circle, &circle);
+}
+
+static void heap_circle_of_scattered_blocks_is_noticed(void **state) {
+    char text[4096];
+    (void)state;
+    int status = unit_child(send_a_circle, NULL, text, sizeof text);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(text, "double free: a block came home twice"));
+}
+
 UNIT_CHILD(heap_exit_makes_an_orphan) {
     void *blocks[3];
     void *own = hak_malloc(1);
@@ -439,6 +475,7 @@ int main(void) {
         cmocka_unit_test(heap_remote_frees_in_order_after_some_at_random_are_gathered_again),
         cmocka_unit_test(heap_refill_ends_the_haste_of_scattered_frees),
         cmocka_unit_test(heap_frees_of_own_blocks_at_random_are_not_scattered),
+        cmocka_unit_test(heap_circle_of_scattered_blocks_is_noticed),
         cmocka_unit_test(heap_exit_makes_an_orphan),
         cmocka_unit_test(heap_exit_without_live_blocks_keeps_no_slab),
         cmocka_unit_test(heap_of_new_thread_is_an_orphan_taken_over_whole),

@@ -168,6 +168,10 @@ static void pool_trim_of_a_part_declines_huge_pages(void **state) {
     slab = hak_pool_acquire(CLASS_64, true);
     assert_ptr_equal(hak_slab_superslab(slab), hak_slab_superslab(kept));
     assert_int_equal(slab->dirty_pages, 0);
+    hak_slab_t *never_used = hak_pool_acquire(CLASS_64, true); /* but there since the first touch */
+    assert_ptr_equal(hak_slab_superslab(never_used), hak_slab_superslab(kept));
+    assert_int_equal(never_used->dirty_pages, HAK_SLOT_DIRTY_PAGES);
+    pool_release(never_used);
     pool_release(slab);
     pool_release(kept);
     assert_true(hak_pool_trim());
