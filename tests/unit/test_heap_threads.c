@@ -1,6 +1,8 @@
 /* test_heap_threads.c: remote frees, exits, orphans, adoption, late calls, fork. */
 #include "heap_case.h"
 
+#include "home.h"
+
 #define BIG 8192 /* one slot, 8 blocks a slab */
 
 static void *nothing(void *argument) {
