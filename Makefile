@@ -89,8 +89,9 @@ bench-memory: libhakmem.so $(BENCH_PROGRAMS) ## RSS over time beside all allocat
 
 # ---- Tests ---------------------------------------------------------------------------------
 
-test: deps all check-layers check-options check-exports check-object unit api misuse matrix stress hardened preload tools count model \
-      sanitize clang-build ## run every test
+TESTS := check-format check-layers check-options check-exports check-object unit api misuse matrix stress hardened \
+         preload tools count model sanitize clang-build
+test: deps all $(TESTS) ## run every test
 	@echo "all tests passed"
 
 deps: ## install what the tests need, or say how
@@ -241,7 +242,7 @@ clang-build: ## the same sources, warnings as errors, under clang
 	@scripts/clang-build.sh $(CLANG) "$(BASE_CFLAGS)" $(SOURCES)
 
 check-format: ## formatting by .clang-format
-	clang-format --dry-run -Werror $(wildcard src/*.c src/*.h include/*.h)
+	@scripts/check-format.sh $(wildcard src/*.c src/*.h include/*.h)
 
 tidy: ## clang-tidy by .clang-tidy
 	clang-tidy --quiet $(SOURCES) -- $(BASE_CFLAGS)

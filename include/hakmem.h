@@ -36,8 +36,8 @@ typedef struct hak_stats {
     uint64_t stage1, stage2, stage3, adopted_slabs;
     uint64_t map_calls, unmap_calls, remap_calls, purge_calls;
     /* Added since: */
-    size_t uncarved_bytes; /* resident memory of slabs at work that no block was made of yet */
-    size_t queued_bytes;   /* free blocks on their way to the slab of another thread */
+    size_t uncarved_bytes;   /* resident memory of slabs at work that no block was made of yet */
+    size_t queued_bytes;     /* free blocks on their way to the slab of another thread */
     size_t large_free_bytes; /* free page runs, resident or not */
     uint64_t adopted_heaps, released_slabs;
     uint64_t superslabs_mapped, superslabs_from_lru, superslabs_returned;
@@ -58,8 +58,9 @@ const char *hak_version(void);
  * when out is NULL or struct_bytes is 0. */
 int hak_stats_get(hak_stats_t *out);
 
-/* Writes all statistics to the file descriptor: a "name value" a line, with remarks behind a #, or one
- * JSON object, with the slots of every SuperSlab. Other threads' slow paths wait now and then. */
+/* Writes all statistics to the file descriptor: a "name value" a line, with remarks behind a #, or
+ * one JSON object, with the slots of every SuperSlab. Other threads' slow paths wait now and then.
+ */
 void hak_stats_print(int fd);
 void hak_stats_json(int fd);
 
@@ -72,13 +73,13 @@ typedef struct hak_visit {
     size_t size;         /* of a block: its usable bytes; of a slab: all its bytes */
 } hak_visit_t;
 
-/* Calls callback for every slab at work and every live block, until it returns something else than 0;
- * returns that, or 0 at the end, or -1 with errno ENOMEM without memory for the walk. Exact: what
- * threads and slabs hold back for later is not named. But what other threads allocate or free while
- * the walk lasts may be named or not.
+/* Calls callback for every slab at work and every live block, until it returns something else than
+ * 0; returns that, or 0 at the end, or -1 with errno ENOMEM without memory for the walk. Exact:
+ * what threads and slabs hold back for later is not named. But what other threads allocate or free
+ * while the walk lasts may be named or not.
  *
- * Other threads that need more than their own bins have wait meanwhile. The callback must return, and
- * must not allocate or free: that ends the program with a line. It may look into blocks. */
+ * Other threads that need more than their own bins have wait meanwhile. The callback must return,
+ * and must not allocate or free: that ends the program with a line. It may look into blocks. */
 int hak_heap_visit(int (*callback)(const hak_visit_t *what, void *arg), void *arg);
 
 /* Gives all memory back to the system that is not in use, also from what other threads hold in

@@ -176,8 +176,8 @@ static void *claim_locked(size_t bytes, size_t align, hak_area_t area) {
         start = claim_in(hak_map.first_unit, from, units, align_units, &no_memory);
     }
     if (start == NULL && !no_memory) { /* the rest of the window, below the random start */
-        start = claim_in(hak_map.unit_count / 32, hak_map.first_unit, units, align_units,
-                         &no_memory);
+        start =
+            claim_in(hak_map.unit_count / 32, hak_map.first_unit, units, align_units, &no_memory);
     }
     if (start == NULL) {
         return NULL;
@@ -207,8 +207,7 @@ bool hak_map_claim_at(void *start, size_t bytes) {
     size_t units = bytes >> HAK_SUPERSLAB_SHIFT;
     bool ok = false;
     hak_lock(&hak_map.lock);
-    if (unit + units <= hak_map.unit_count &&
-        find_units(unit, unit + units, units, 1) == unit) {
+    if (unit + units <= hak_map.unit_count && find_units(unit, unit + units, units, 1) == unit) {
         HAK_COUNT(map_calls);
         ok = hak_os.map_at(start, bytes) == HAK_MAP_OK;
         if (ok) {

@@ -28,10 +28,10 @@
 #include "tag.h"
 
 typedef struct {
-    _Atomic uint8_t *tags;   /* const after init */
-    size_t slot_count;       /* const after init; 0 before, so that nothing is ours */
-    void *_Atomic *records;  /* const after init; one for each 2 MiB unit */
-    size_t unit_count;       /* const after init */
+    _Atomic uint8_t *tags;  /* const after init */
+    size_t slot_count;      /* const after init; 0 before, so that nothing is ours */
+    void *_Atomic *records; /* const after init; one for each 2 MiB unit */
+    size_t unit_count;      /* const after init */
     hak_lock_t lock;
     uint64_t *units_taken;   /* guarded by lock: a bit for each unit, ours or known to be foreign */
     size_t first_unit;       /* const after init: where SuperSlabs start */
@@ -39,9 +39,9 @@ typedef struct {
     char *arena, *arena_end; /* guarded by lock: metadata not handed out yet */
     size_t page_bytes;       /* const after init */
     bool huge_by_default;    /* const after init: the kernel hands out huge pages unasked */
-    bool spread;             /* hardened mode: every other unit for SuperSlabs, as long as there are */
-    size_t mapped_bytes;     /* guarded by lock: claimed units, in bytes */
-    size_t meta_bytes;       /* guarded by lock: metadata handed out */
+    bool spread;         /* hardened mode: every other unit for SuperSlabs, as long as there are */
+    size_t mapped_bytes; /* guarded by lock: claimed units, in bytes */
+    size_t meta_bytes;   /* guarded by lock: metadata handed out */
 } hak_address_map_t;
 
 extern HAK_HIDDEN hak_address_map_t hak_map;
@@ -77,11 +77,12 @@ void *hak_map_claim(size_t bytes, size_t align, hak_area_t area);
 /* The same at exactly this address; false when it is taken. */
 bool hak_map_claim_at(void *start, size_t bytes);
 /* Unmaps; tags become HAK_TAG_RETURNED, records NULL. False (the caller keeps the memory and the
- * records, and sets the tags again) when the system refuses, as it does where unmapping would need one mapping more. */
+ * records, and sets the tags again) when the system refuses, as it does where unmapping would need
+ * one mapping more. */
 bool hak_map_release(void *start, size_t bytes);
 
-/* The unit that is taken, by hakmem or others, and comes after the given one, NULL for the first; NULL
- * when there is none. The caller holds map.lock. */
+/* The unit that is taken, by hakmem or others, and comes after the given one, NULL for the first;
+ * NULL when there is none. The caller holds map.lock. */
 char *hak_map_next_unit(const char *after);
 
 /* Zeroed metadata for good; NULL when the system has no memory. align <= 4096. */

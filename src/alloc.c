@@ -29,8 +29,8 @@ size_t (*hak_foreign_size)(const void *p);
 
 static hak_lock_t start_lock;
 static _Atomic bool started; /* atomic: release and acquire in start_slow() */
-/* Started, in the default mode, and nothing is to be done now and then: so modes and ticks cost those
- * nothing who have none. Atomic: release in start_slow(), acquire in is_settled(). */
+/* Started, in the default mode, and nothing is to be done now and then: so modes and ticks cost
+ * those nothing who have none. Atomic: release in start_slow(), acquire in is_settled(). */
 static _Atomic bool settled;
 
 /* glibc takes its list of streams before its malloc's locks, since a thread that holds a stream
@@ -58,9 +58,9 @@ static void inherit(hak_lock_t *lock, void *parent) {
     hak_lock_inherit(lock, *(uint32_t *)parent);
 }
 
-/* A fork in a signal handler that interrupted a slow path. In a process of one thread it is harmless:
- * parent and child both come back to that path, and nobody else is in any. With other threads there
- * is no order in which their locks could be taken now. */
+/* A fork in a signal handler that interrupted a slow path. In a process of one thread it is
+ * harmless: parent and child both come back to that path, and nobody else is in any. With other
+ * threads there is no order in which their locks could be taken now. */
 static unsigned forks_inside; /* under way; written by the only thread there is */
 
 bool hak_is_inside(void) {
@@ -263,8 +263,8 @@ static void *alloc_hardened(size_t size, size_t align, hak_origin_t origin) {
     return HAK_LIKELY(block != NULL) ? block : alloc_hardened_again(size, align, origin);
 }
 
-/* What the hit paths do not serve: misses, sizes and alignments beyond the bins'. *zero: known to read as
- * zero. */
+/* What the hit paths do not serve: misses, sizes and alignments beyond the bins'. *zero: known to
+ * read as zero. */
 static HAK_NOINLINE void *alloc_beyond(size_t size, size_t align, hak_origin_t origin, bool *zero) {
     *zero = false;
     if (size > HAK_SIZE_MAX || align > HAK_SIZE_MAX) {
@@ -433,7 +433,8 @@ static bool free_unsettled(void *p, hak_origin_t by, size_t size) {
     return done;
 }
 
-/* The hit path of blocks whose slab is wider than a slot. Only a thread's own heap has intervals. */
+/* The hit path of blocks whose slab is wider than a slot. Only a thread's own heap has intervals.
+ */
 static bool free_wide(void *p, uint8_t tag) {
     const hak_class_info_t *info = &hak_class_info[hak_tag_class(tag)];
     hak_bin_t *bin = &hak_tls_heap->bins[tag];
@@ -470,8 +471,8 @@ void hak_free(void *p) {
 
 /* ---- Blocks that exist ----------------------------------------------------------------------- */
 
-/* The usable bytes of a live block; anything else is reported under the verb, and HAK_SIZE_UNKNOWN if the program
- * is to go on. */
+/* The usable bytes of a live block; anything else is reported under the verb, and HAK_SIZE_UNKNOWN
+ * if the program is to go on. */
 static size_t checked_size(const void *p, const char *verb) {
     uint8_t tag = hak_map_tag(p);
     size_t hardened;

@@ -1,6 +1,7 @@
 /* alloc.h: malloc and its family, under hakmem's own names.
  *
- * Owns:      dispatch by size and by address, the corner cases that the C library promises, start-up.
+ * Owns:      dispatch by size and by address, the corner cases that the C library promises,
+ *            start-up.
  * Knows not: the exported names (override.c, operators.c).
  * Threads:   any function by any thread at any time, but in a signal handler.
  *
@@ -39,21 +40,23 @@ HAK_HIDDEN HAK_COLD void *hak_malloc_miss(size_t size);
 /* The same, but a failure leaves errno alone. */
 void *hak_alloc_cold(size_t size, size_t align, hak_origin_t origin);
 HAK_NOINLINE void hak_free_cold(void *p);
-/* The same by another family, or with the size that the program says the block has; the hardened mode
- * compares. */
+/* The same by another family, or with the size that the program says the block has; the hardened
+ * mode compares. */
 #define HAK_SIZE_UNKNOWN SIZE_MAX
 HAK_NOINLINE void hak_free_cold_by(void *p, hak_origin_t by, size_t size);
 HAK_NOINLINE void hak_free_interval_over(hak_bin_t *bin);
 
-/* Names what is wrong with p, then aborts, or returns if the program is to go on. verb: what it called. */
+/* Names what is wrong with p, then aborts, or returns if the program is to go on. verb: what it
+ * called. */
 HAK_COLD void hak_report_misuse(const void *p, const char *verb);
 /* The parts of it; what: the block, in words. */
 HAK_COLD void hak_report_not_allocated(const void *p, const char *verb);
 HAK_COLD void hak_report_freed(const void *p, const char *verb, const char *what);
-HAK_COLD void hak_report_inside(const void *p, const char *verb, const char *what, const void *block);
+HAK_COLD void hak_report_inside(const void *p, const char *verb, const char *what,
+                                const void *block);
 
-/* p lies in the run of a guarded block. True when it starts the live one, and that is sound or what is wrong
- * was said; all else is said too. */
+/* p lies in the run of a guarded block. True when it starts the live one, and that is sound or what
+ * is wrong was said; all else is said too. */
 bool hak_check_guarded(const void *p, const char *verb, const hak_guard_place_t *place);
 
 /* This thread is in a slow path: a signal handler that interrupted it asks. */

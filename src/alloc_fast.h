@@ -4,8 +4,9 @@
  * Knows not: locks, system calls, options.
  * Threads:   touches only this thread's bins.
  *
- * The order of stores matters, though no other thread reads them: a fork, a cancellation or a signal
- * may stop this thread between any two, and the bin must be a chain of free blocks all the same.
+ * The order of stores matters, though no other thread reads them: a fork, a cancellation or a
+ * signal may stop this thread between any two, and the bin must be a chain of free blocks all the
+ * same.
  */
 #ifndef HAK_ALLOC_FAST_H
 #define HAK_ALLOC_FAST_H
@@ -18,8 +19,8 @@
  * more and is found out here, in the allocation that pops it again, or where a chain is walked.
  *
  * The other order, stamp first, would leave a handler no moment in which it goes unnoticed. But a
- * thread that a handler jumps out of malloc, or that is cancelled, would leave a first block without
- * a stamp behind, and be accused of writing to it, where now one block is lost. */
+ * thread that a handler jumps out of malloc, or that is cancelled, would leave a first block
+ * without a stamp behind, and be accused of writing to it, where now one block is lost. */
 HAK_INLINE void *hak_bin_pop(hak_bin_t *bin, void *block) {
     bin->head = hak_block_next(block);
     hak_signal_fence();

@@ -4,7 +4,8 @@
  *
  * A shelf has the free blocks of a class and an arena in three places:
  *
- *   freed -> held (quarantine, random seat) -> ready, or the bits of its slab -> ready (random draw) -> live
+ *   freed -> held, in a random seat -> ready ----------------> live, a random one of them
+ *                                   -> bits of its slab -> ready
  */
 #include "armor.h"
 
@@ -27,8 +28,9 @@
 #define CHOICE_FILLED 16U
 #define CHOICE_MOST 24U
 
-/* Slabs without a live block that are kept for the next blocks: slots of each shelf, and of all together, without
- * the first slab of each. Until a trim: a shelf whose thread ended keeps what it has. A program whose memory comes and goes would else fault and ask for permissions all day. */
+/* Slabs without a live block that are kept for the next blocks: slots of each shelf, and of all
+ * together, without the first slab of each. Until a trim: a shelf whose thread ended keeps what it
+ * has. A program whose memory comes and goes would else fault and ask for permissions all day. */
 #define SPARE_SLOTS 16U
 #define SPARE_SLOTS_ALL 64U
 
@@ -37,22 +39,23 @@ bool hak_hardened;
 typedef struct {
     _Alignas(HAK_CACHE_LINE) hak_lock_t lock;
     uint8_t ready_count;
-    uint8_t spare_slots;       /* of slabs without a live block */
-    uint16_t held_most;        /* const while held is not NULL */
-    uint64_t random;           /* 0 before the first slab */
-    hak_slab_t *slabs;         /* with blocks that are not ready yet */
-    void **held;               /* quarantine; NULL before the first free */
+    uint8_t spare_slots;      /* of slabs without a live block */
+    uint16_t held_most;       /* const while held is not NULL */
+    uint64_t random;          /* 0 before the first slab */
+    hak_slab_t *slabs;        /* with blocks that are not ready yet */
+    void **held;              /* quarantine; NULL before the first free */
     void *ready[CHOICE_MOST]; /* to be handed out next */
 } shelf_t;
 
 static struct {
-    bool go_on;                 /* const after hak_armor_start(), like the next */
-    uint64_t seed;              /* the system's: not to be foretold from outside; had at the start, since a program
-                                 * may take the call from itself */
-    hak_lock_t births;          /* before all shelves' */
-    _Atomic bool born[ARENAS]; /* set once, under armor.births: before that no shelf of it is locked or used */
-    _Atomic uint32_t spare_slots; /* atomic, relaxed: of all shelves, without the first spare slab of each; a stale
-                                   * one keeps a slab more or less */
+    bool go_on;        /* const after hak_armor_start(), like the next */
+    uint64_t seed;     /* the system's: not to be foretold from outside; had at the start, since a
+                        * program     may take the call from itself */
+    hak_lock_t births; /* before all shelves' */
+    _Atomic bool born[ARENAS]; /* set once, under armor.births: before that no shelf of it is locked
+                                  or used */
+    _Atomic uint32_t spare_slots; /* atomic, relaxed: of all shelves, without the first spare slab
+                                   * of each; a stale one keeps a slab more or less */
     shelf_t shelves[ARENAS][HAK_CLASSES];
 } armor;
 
@@ -61,14 +64,14 @@ HAK_INLINE void write_headers(hak_place_t place) {
     place.start[place.stride - 1] = hak_header_of(place.note + 1, place.cls);
 }
 
-/* What is free looks the same as what nobody may write to. Not zero: a zero is what programs write most
- * through a stale pointer, and a pointer read from such a block leads to no memory. */
+/* What is free looks the same as what nobody may write to. Not zero: a zero is what programs write
+ * most through a stale pointer, and a pointer read from such a block leads to no memory. */
 HAK_INLINE void fill(hak_place_t place) {
     hak_canary_write(place.start, place.stride - 1);
 }
 
-/* Whether p starts a live block, and what else is wrong with it. The place is that of the block which
- * covers p. */
+/* Whether p starts a live block, and what else is wrong with it. The place is that of the block
+ * which covers p. */
 HAK_INLINE hak_place_t inspect(const void *p, unsigned cls, hak_armor_finding_t *finding) {
     hak_place_t place = hak_place_at(p, cls);
     const hak_note_t *note = place.note;
@@ -80,9 +83,9 @@ HAK_INLINE hak_place_t inspect(const void *p, unsigned cls, hak_armor_finding_t 
     } else if (HAK_UNLIKELY(note->state != HAK_LIVE)) {
         hak_sheet_find(place.slab, place.index, HAK_ARMOR_FREED, NULL, finding);
     } else {
-        if (HAK_LIKELY(hak_place_has_headers(place) &&
-                       hak_canary_is_whole(place.start + note->size,
-                                           place.stride - 1 - note->size)) ||
+        if (HAK_LIKELY(
+                hak_place_has_headers(place) &&
+                hak_canary_is_whole(place.start + note->size, place.stride - 1 - note->size)) ||
             hak_sheet_is_sound(place.slab, place.index, finding)) {
             finding->fault = HAK_ARMOR_SOUND;
             finding->cls = cls;
@@ -93,7 +96,7 @@ HAK_INLINE hak_place_t inspect(const void *p, unsigned cls, hak_armor_finding_t 
     return place;
 }
 
-/* ---- Slabs with blocks to hand out -------------------------------------------------------------- */
+/* ---- Slabs with blocks to hand out ----------------------------------------------------------- */
 
 static bool has_room(const hak_slab_t *slab) {
     const hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
@@ -115,7 +118,8 @@ static void unlist(shelf_t *shelf, hak_slab_t *slab) {
 
 /* In front or behind the first, as chance has it: so the order of slabs is not known. */
 static void list(shelf_t *shelf, hak_slab_t *slab) {
-    hak_slab_t *before = shelf->slabs != NULL && hak_chance_below(&shelf->random, 2) != 0 ? shelf->slabs : NULL;
+    hak_slab_t *before =
+        shelf->slabs != NULL && hak_chance_below(&shelf->random, 2) != 0 ? shelf->slabs : NULL;
     hak_slab_t *behind = before != NULL ? before->next : shelf->slabs;
     slab->prev = before;
     slab->next = behind;
@@ -162,7 +166,7 @@ static hak_slab_t *acquire(shelf_t *shelf, unsigned cls, unsigned arena) {
     return slab;
 }
 
-/* ---- Free blocks ------------------------------------------------------------------------------ */
+/* ---- Free blocks ----------------------------------------------------------------------------- */
 
 static void carve(hak_slab_t *slab, hak_sheet_t *sheet) {
     const hak_class_info_t *info = &hak_class_info[slab->cls];
@@ -235,10 +239,12 @@ static void put_home(shelf_t *shelf, void *block, unsigned cls) {
     }
 }
 
-/* The block takes the place of one that has waited; without memory for those it goes home at once. */
+/* The block takes the place of one that has waited; without memory for those it goes home at once.
+ */
 static void hold(shelf_t *shelf, void *block, unsigned cls) {
     if (HAK_UNLIKELY(shelf->held == NULL)) {
-        shelf->held_most = (uint16_t)hak_clamp(HELD_BYTES / hak_class_stride(cls), HELD_LEAST, HELD_MOST);
+        shelf->held_most =
+            (uint16_t)hak_clamp(HELD_BYTES / hak_class_stride(cls), HELD_LEAST, HELD_MOST);
         shelf->held = hak_meta_alloc(shelf->held_most * sizeof(void *), sizeof(void *));
     }
     if (HAK_LIKELY(shelf->held != NULL)) {
@@ -291,8 +297,8 @@ static void release(shelf_t *shelf, hak_slab_t *slab) {
     hak_armor_slab_release(slab);
 }
 
-/* None of the slab's blocks is live: if it is not kept, those in quarantine need not wait, since now all of it
- * becomes untouchable. */
+/* None of the slab's blocks is live: if it is not kept, those in quarantine need not wait, since
+ * now all of it becomes untouchable. */
 static HAK_NOINLINE void keep_or_release(shelf_t *shelf, hak_slab_t *slab,
                                          hak_armor_finding_t *finding) {
     count_spare(shelf, slab, 1);
@@ -302,10 +308,10 @@ static HAK_NOINLINE void keep_or_release(shelf_t *shelf, hak_slab_t *slab,
     }
 }
 
-/* ---- From outside ----------------------------------------------------------------------------- */
+/* ---- From outside ---------------------------------------------------------------------------- */
 
-/* Of the slab at p, an address in a SuperSlab with a sheet: the arena stays the same while a block of it is
- * live. No lock need be held. */
+/* Of the slab at p, an address in a SuperSlab with a sheet: the arena stays the same while a block
+ * of it is live. No lock need be held. */
 static unsigned arena_at(const hak_superslab_t *ss, const void *p, unsigned cls) {
     const hak_sheet_t *sheet = ss->sheet;
     return hak_load_relaxed(&sheet->arena[hak_sheet_slot(p, cls)]);
@@ -316,11 +322,12 @@ static HAK_COLD void find_gone(const void *p, unsigned cls, hak_armor_finding_t 
         .fault = HAK_ARMOR_FREED, .cls = cls, .block = p, .size = hak_class_stride(cls) - 1};
 }
 
-/* Locks the shelf that p came from. NULL, and the finding says so, if p was no valid pointer, so that another
- * thread could give its slab away meanwhile. */
+/* Locks the shelf that p came from. NULL, and the finding says so, if p was no valid pointer, so
+ * that another thread could give its slab away meanwhile. */
 HAK_INLINE shelf_t *lock_shelf_of(const void *p, unsigned cls, hak_armor_finding_t *finding) {
     const hak_superslab_t *ss = hak_map_record(p);
-    if (HAK_LIKELY(ss != NULL && ss->sheet != NULL)) { /* or unmapped since its tag was read, or not ready yet */
+    if (HAK_LIKELY(ss != NULL &&
+                   ss->sheet != NULL)) { /* or unmapped since its tag was read, or not ready yet */
         unsigned arena = arena_at(ss, p, cls);
         shelf_t *shelf = &armor.shelves[arena][cls];
         HAK_KEEP(shelf);
@@ -383,7 +390,8 @@ HAK_INLINE void *hand_out(shelf_t *shelf, unsigned cls, size_t size, hak_origin_
 
 static HAK_COLD void bear(unsigned arena) {
     hak_lock(&armor.births);
-    hak_store_relaxed(&armor.born[arena], true); /* seen early it does no harm: whoever has all locks has births */
+    hak_store_relaxed(&armor.born[arena],
+                      true); /* seen early it does no harm: whoever has all locks has births */
     hak_unlock(&armor.births);
 }
 
@@ -400,9 +408,8 @@ void *hak_armor_alloc(unsigned cls, size_t size, hak_origin_t origin,
     if (HAK_UNLIKELY(shelf->ready_count < CHOICE_LEAST)) {
         refill(shelf, cls, arena);
     }
-    void *block = HAK_LIKELY(shelf->ready_count != 0)
-                      ? hand_out(shelf, cls, size, origin, finding)
-                      : NULL;
+    void *block =
+        HAK_LIKELY(shelf->ready_count != 0) ? hand_out(shelf, cls, size, origin, finding) : NULL;
     hak_unlock(&shelf->lock);
     return block;
 }
@@ -461,7 +468,7 @@ bool hak_armor_resize(void *p, unsigned cls, size_t size) {
     return live;
 }
 
-/* ---- All of it --------------------------------------------------------------------------------- */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 static void trim_shelf(shelf_t *shelf, unsigned cls) {
     while (shelf->ready_count != 0) {
@@ -535,11 +542,13 @@ void hak_armor_start(bool go_on) {
     hak_armor_slab_start();
     armor.go_on = go_on;
     hak_os_random(&armor.seed, sizeof armor.seed);
-    hak_store_relaxed(&armor.born[0], true); /* a wrong pointer into a slab that just comes finds a 0 in its sheet */
+    hak_store_relaxed(
+        &armor.born[0],
+        true); /* a wrong pointer into a slab that just comes finds a 0 in its sheet */
     hak_hardened = true;
 }
 
-/* ---- Locks ------------------------------------------------------------------------------------ */
+/* ---- Locks ----------------------------------------------------------------------------------- */
 
 /* In order, without those of arenas not born: no one can hold them. */
 void hak_armor_each_lock(void (*visit)(hak_lock_t *lock, void *context), void *context) {
@@ -573,7 +582,8 @@ void hak_armor_lock_all(void) {
     hak_armor_each_lock(take, NULL);
 }
 
-/* The first one taken comes last: with it goes the holder's deferred cancellation, and arenas may be born. */
+/* The first one taken comes last: with it goes the holder's deferred cancellation, and arenas may
+ * be born. */
 void hak_armor_unlock_all(void) {
     hak_armor_each_lock(leave, NULL);
     hak_unlock(&armor.births);
@@ -608,8 +618,8 @@ static void check_books(hak_slab_t *slab, void *context) {
         live += state == HAK_LIVE;
         bits += bit;
     }
-    books->valid = books->valid && bits == sheet->free_bits[slab->index] &&
-                   live == carved - slab->free_count;
+    books->valid =
+        books->valid && bits == sheet->free_bits[slab->index] && live == carved - slab->free_count;
 }
 
 static bool is_at_home(const shelf_t *shelf, const void *block, unsigned cls) {

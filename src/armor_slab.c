@@ -47,8 +47,9 @@ static bool may_seal(hak_superslab_t *ss) {
     return ss->counted;
 }
 
-/* Nobody else's slab is in a SuperSlab that is not sealed yet: the lock is held since before it came. Where the
- * system has no mapping left for a border between what may be touched and what may not, all of it may. */
+/* Nobody else's slab is in a SuperSlab that is not sealed yet: the lock is held since before it
+ * came. Where the system has no mapping left for a border between what may be touched and what may
+ * not, all of it may. */
 static bool open_slab(hak_slab_t *slab) {
     hak_superslab_t *ss = hak_slab_superslab(slab);
     if (!ss->sealed && !slabs.open && may_seal(ss)) {

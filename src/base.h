@@ -57,8 +57,8 @@ HAK_INLINE size_t hak_round_down(size_t n, size_t align) {
     return n & ~(align - 1);
 }
 
-/* *word ^= bits; true when it is 0 then. On x86-64 that is one instruction, which sets the flag that
- * the branch reads; compilers make five of it, on the hit path of every allocation. */
+/* *word ^= bits; true when it is 0 then. On x86-64 that is one instruction, which sets the flag
+ * that the branch reads; compilers make five of it, on the hit path of every allocation. */
 HAK_INLINE bool hak_xor_gives_zero(uintptr_t *word, uintptr_t bits) {
 #if defined(__x86_64__)
     bool zero;

@@ -23,18 +23,19 @@
 #define SHORT_CHAIN 4
 /* So many short intervals in a row are no end of a burst. */
 #define PACED_FEW 8
-/* After so many frees of a class, fewer of wide blocks, a heap sees whether all that it holds belongs
- * to others. Of so many blocks in its bin one can tell. */
+/* After so many frees of a class, fewer of wide blocks, a heap sees whether all that it holds
+ * belongs to others. Of so many blocks in its bin one can tell. */
 #define FIRST_FREES 16
 #define OTHERS_FEW (SHORT_CHAIN + 1)
-/* A class that was scattered for so many frees gathers 32 again, since it may not be so any more: in
- * 16 places (home.c), blocks of 16 producers that take turns make batches of two. */
+/* A class that was scattered for so many frees gathers 32 again, since it may not be so any more:
+ * in 16 places (home.c), blocks of 16 producers that take turns make batches of two. */
 #define SCATTERED_FREES 4096
 #define GATHERED_FREES 32
 /* Of fewer blocks one cannot tell. */
 #define SCATTERED_SAMPLE OTHERS_FEW
-/* What a look at all scattered classes should find, in slots: fewer are not worth the lock, and more
- * should not be pinned by a thread that falls asleep. Each class may hold what leads to that. */
+/* What a look at all scattered classes should find, in slots: fewer are not worth the lock, and
+ * more should not be pinned by a thread that falls asleep. Each class may hold what leads to that.
+ */
 #define FOUND_FEW 8
 #define FOUND_MANY 20
 #define HOLD_LEAST 2
@@ -389,9 +390,9 @@ static void flush_locked(hak_heap_t *heap, unsigned cls) {
     HAK_COUNT(flushes);
 }
 
-/* Until the next look. The sums are upper bounds of what the bin holds, so the difference is a lower
- * bound of what is live. A stale count of blocks out, while another thread empties the ready list,
- * makes the look come early or at the end of the interval. */
+/* Until the next look. The sums are upper bounds of what the bin holds, so the difference is a
+ * lower bound of what is live. A stale count of blocks out, while another thread empties the ready
+ * list, makes the look come early or at the end of the interval. */
 static void begin_interval(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     uint32_t out = hak_load_relaxed(&heap->shelves[cls].out);
@@ -414,7 +415,8 @@ static bool is_sample_near(const hak_bin_t *bin, hak_shelf_t *shelf, unsigned cl
            shelf->waited * (uint64_t)bin->interval > hak_options.guard_sample / 2;
 }
 
-/* Interval after interval a handful of blocks: allocations keep pace with frees, nothing shrinks. */
+/* Interval after interval a handful of blocks: allocations keep pace with frees, nothing shrinks.
+ */
 static void note_pace(hak_shelf_t *shelf, bool is_short) {
     shelf->paced = is_short ? (uint8_t)(shelf->paced + 1) : 0;
     if (shelf->paced == PACED_FEW) {
@@ -450,8 +452,9 @@ static void adjust_hold(hak_heap_t *heap, size_t found_slots) {
     }
 }
 
-/* Room, hold and bits change under the lock: a fork finds them in keeping with each other, but for the room of a
- * class that has just become scattered, which is the longer one until the next look. */
+/* Room, hold and bits change under the lock: a fork finds them in keeping with each other, but for
+ * the room of a class that has just become scattered, which is the longer one until the next look.
+ */
 static HAK_NOINLINE void look_at_scattered(hak_heap_t *heap) {
     hak_sent_t all = {0, 0, 0};
     size_t found_slots = 0;

@@ -1,19 +1,19 @@
 /* bins.h: what a heap's bins hold, and when it goes home.
  *
  * Owns:      the policy of bins: intervals, reserves, drains.
- * Knows not: threads, the registry of heaps, where further slabs come from (heap.h); how a block gets
- *            home (home.h).
+ * Knows not: threads, the registry of heaps, where further slabs come from (heap.h); how a block
+ *            gets home (home.h).
  * Threads:   the heap's own, or who holds the lock where the heap has none, unless said otherwise.
  *            Functions named _locked expect the lock to be held.
  *
  * A bin:
  *   head ----> blocks in use by the hit path; frees push here, allocations pop
  *   reserve -> the blocks that were in head when the drain interval last ran out
- * Each free counts the interval down (allocations count nothing). At zero: what is still in
- * reserve lay idle for a whole interval and goes home; head becomes the reserve. An allocation
- * that finds head empty takes the reserve back. So what is kept is never walked. Where reserves keep
- * coming back, head becomes the reserve only every fourth interval (second, of wide blocks). So at
- * most eight intervals' frees are held back. The interval grows when the reserve was needed, or a refill
+ * Each free counts the interval down (allocations count nothing). At zero: what is still in reserve
+ * lay idle for a whole interval and goes home; head becomes the reserve. An allocation that finds
+ * head empty takes the reserve back. So what is kept is never walked. Where reserves keep coming
+ * back, head becomes the reserve only every fourth interval (second, of wide blocks). So at most
+ * eight intervals' frees are held back. The interval grows when the reserve was needed, or a refill
  * follows a drain (the bin gave away what it needed), and shrinks when many drains pass without.
  *
  * A burst that ends leaves a bin whose blocks lie in as many slabs as there are blocks, and nothing
@@ -22,8 +22,8 @@
  * follows one regrets it, and there is no other within the decay time: waves keep their blocks.
  *
  * A thread that only frees what others allocated, and in no order, gathers nothing by waiting: each
- * block in a bin may keep another slab from going home, for as long as the thread sleeps. Such a class
- * is scattered: it holds a handful, and a look at one sends home what all of them hold.
+ * block in a bin may keep another slab from going home, for as long as the thread sleeps. Such a
+ * class is scattered: it holds a handful, and a look at one sends home what all of them hold.
  *
  * A chain goes from head to reserve and back without the lock:
  *
@@ -54,7 +54,8 @@ void hak_bins_note_refill(hak_heap_t *heap, unsigned cls, unsigned count);
 /* Likewise: the bin is empty, and so is the reserve. */
 void hak_bins_note_miss(hak_heap_t *heap, unsigned cls);
 
-/* For samples: how many allocations of the class its bin, which is empty, served since the last call. */
+/* For samples: how many allocations of the class its bin, which is empty, served since the last
+ * call. */
 uint32_t hak_bins_count_passed(hak_heap_t *heap, unsigned cls);
 /* Likewise: so many blocks came into the bin, or went home from it. */
 HAK_INLINE void hak_bins_add_passed(hak_heap_t *heap, unsigned cls, int change) {

@@ -15,7 +15,7 @@ typedef uint64_t pair_t __attribute__((vector_size(2 * WORD), aligned(1), may_al
 static union {
     uint64_t word;
     unsigned char bytes[WORD]; /* by address modulo WORD */
-} secret; /* const after hak_canary_init() */
+} secret;                      /* const after hak_canary_init() */
 
 void hak_canary_init(void) {
     if (secret.word != 0) {

@@ -1,4 +1,5 @@
-/* canary.h: secret bytes that stand where nobody may write, and zeros where nobody may have written.
+/* canary.h: secret bytes that stand where nobody may write, and zeros where nobody may have
+ * written.
  *
  * Owns:      the secret; writing it and looking for the first byte that is not what it was.
  * Knows not: where canaries stand.

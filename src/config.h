@@ -35,15 +35,16 @@
 #define HAK_BIN_INTERVAL_MIN 16
 #define HAK_HEAP_BINS_KIB 1024
 
-/* In what unit the pool accounts for memory that may be resident; never less than the system does. */
+/* In what unit the pool accounts for memory that may be resident; never less than the system does.
+ */
 #define HAK_DIRTY_PAGE_BYTES 4096
 #define HAK_SLOT_DIRTY_PAGES (HAK_SLOT_BYTES / HAK_DIRTY_PAGE_BYTES)
 
-/* With so many tiny slabs in a heap, a new SuperSlab asks for a huge page: one fault instead of 512, and
- * fewer misses of the TLB. At most one slab of a class is not carved to its end, so the slabs are
- * dense; and only the newest SuperSlab has slots that were never in use. So it costs 2 MiB at most,
- * a sixteenth, and less the more the heap grows. Of wide blocks a program may never touch the
- * middle: they do not count. */
+/* With so many tiny slabs in a heap, a new SuperSlab asks for a huge page: one fault instead of
+ * 512, and fewer misses of the TLB. At most one slab of a class is not carved to its end, so the
+ * slabs are dense; and only the newest SuperSlab has slots that were never in use. So it costs 2
+ * MiB at most, a sixteenth, and less the more the heap grows. Of wide blocks a program may never
+ * touch the middle: they do not count. */
 #define HAK_HUGE_FROM_SLABS (((size_t)32 << 20) / HAK_SLOT_BYTES)
 
 /* A producer that has put slabs of this many slots on a heap's ready list empties it on the owner's
@@ -54,8 +55,8 @@
 #define HAK_PULSE_MAX_BYTES ((size_t)32 << 20)
 /* And so many of them, but no more than is live, where there are several. */
 #define HAK_PULSES_KEPT 6
-/* What boost is bounded by is at least so many times HAKMEM_RETAIN: of a burst of small blocks no more than
- * 16 MiB is kept, even where memory was wanted back. */
+/* What boost is bounded by is at least so many times HAKMEM_RETAIN: of a burst of small blocks no
+ * more than 16 MiB is kept, even where memory was wanted back. */
 #define HAK_PULSE_RETAINS 2
 /* So much kept memory does not go when live memory grows beyond its peak. */
 #define HAK_SPARE_BYTES ((size_t)3 << 19)
@@ -80,7 +81,7 @@
 /* The largest request: what does not fit ptrdiff_t cannot be an object in C. */
 #define HAK_SIZE_MAX ((size_t)PTRDIFF_MAX)
 
-_Static_assert(HAK_SLOTS * HAK_SLOT_BYTES == HAK_SUPERSLAB_BYTES, "slots fill a SuperSlab");
+_Static_assert(HAK_SLOTS *HAK_SLOT_BYTES == HAK_SUPERSLAB_BYTES, "slots fill a SuperSlab");
 _Static_assert(HAK_MID_MAX * 8 <= HAK_SLAB_SLOTS_MAX * HAK_SLOT_BYTES, "eight blocks a slab");
 _Static_assert((HAK_SLAB_SLOTS_MAX & (HAK_SLAB_SLOTS_MAX - 1)) == 0, "slabs align naturally");
 

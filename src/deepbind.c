@@ -5,9 +5,9 @@
  *
  * A library loaded with RTLD_DEEPBIND binds malloc and free to libc behind hakmem's back, and
  * blocks that cross its border then meet the wrong free(). So the flag is dropped. libc finds
- * RUNPATH, $ORIGIN and the namespace by the return address of dlopen()'s caller; the call to libc is
- * therefore a true tail call (a jump), which scripts/check-object.sh proves on the built library.
- * dlmopen() is left alone: what it loads has a libc of its own, and keeps its blocks.
+ * RUNPATH, $ORIGIN and the namespace by the return address of dlopen()'s caller; the call to libc
+ * is therefore a true tail call (a jump), which scripts/check-object.sh proves on the built
+ * library. dlmopen() is left alone: what it loads has a libc of its own, and keeps its blocks.
  */
 #include <dlfcn.h>
 

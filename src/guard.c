@@ -62,10 +62,10 @@ static struct {
     /* Written under lock. Without it a stale 0 does no harm: who holds a guarded block got it from
      * somebody who saw it counted. */
     _Atomic size_t count;
-    size_t most;           /* guarded by lock; 0: not known yet */
+    size_t most;            /* guarded by lock; 0: not known yet */
     bool short_of_mappings; /* guarded by lock: the system has refused one more */
-    record_t *_Atomic all; /* written under lock; release, acquire in look_at_fault() */
-    record_t *spare;       /* guarded by lock, and so are all that follow */
+    record_t *_Atomic all;  /* written under lock; release, acquire in look_at_fault() */
+    record_t *spare;        /* guarded by lock, and so are all that follow */
     record_t *oldest, *newest;
     size_t held, held_bytes;
     size_t closed; /* guarded by lock: live ones with untouchable pages */
@@ -203,8 +203,8 @@ static record_t *take_oldest_locked(void) {
     return record;
 }
 
-/* What the system does not let anybody touch again must not be handed out: it is held once more, and
- * tried again later. */
+/* What the system does not let anybody touch again must not be handed out: it is held once more,
+ * and tried again later. */
 static bool release_oldest_locked(void) {
     record_t *record = take_oldest_locked();
     if (!open_run(record)) {
@@ -228,7 +228,8 @@ static bool is_over_bound(void) {
     return guard.held > HELD_MOST || guard.held_bytes > HELD_BYTES_MOST;
 }
 
-/* Held only where that costs addresses alone: where the system refuses, the block is simply freed. */
+/* Held only where that costs addresses alone: where the system refuses, the block is simply freed.
+ */
 static bool close_body(const record_t *record) {
     if (!record->closed || record->run_bytes > HELD_BYTES_MOST / 4 ||
         !protect(record->body, record->end, false)) {
@@ -606,9 +607,8 @@ static record_t copy_covering(uintptr_t address) {
 void hak_guard_look_at_fault(const void *p) {
     uintptr_t address = (uintptr_t)p;
     const record_t record = copy_covering(address);
-    if (record.state == HELD ||
-        (record.state == LIVE && record.closed &&
-         (address < record.body || address >= record.end))) {
+    if (record.state == HELD || (record.state == LIVE && record.closed &&
+                                 (address < record.body || address >= record.end))) {
         report_fault(&record, p);
     }
 }

@@ -10,10 +10,10 @@
  *   | untouchable | canary ... | block, size bytes | canary | untouchable |
  *                 ^ first page                     ^ to the next multiple of the alignment
  *
- * The block ends as near to the page behind it as its alignment lets it; from 4 MiB on it starts right
- * behind the page in front, so that its pages can be moved. When it is freed, all its pages become
- * untouchable and their memory goes back; its addresses are used again only when newer ones have
- * taken its place among the freed blocks that are held.
+ * The block ends as near to the page behind it as its alignment lets it; from 4 MiB on it starts
+ * right behind the page in front, so that its pages can be moved. When it is freed, all its pages
+ * become untouchable and their memory goes back; its addresses are used again only when newer ones
+ * have taken its place among the freed blocks that are held.
  *
  * hak_map_init() and hak_canary_init() come before the first block.
  */
@@ -44,47 +44,49 @@ typedef enum {
     HAK_GUARD_SAMPLED, /* with the stacks of its allocation and its free */
 } hak_guard_reason_t;
 
-/* Reads how many guarded blocks there may be: when hakmem starts, since a program may give up the right to open
- * files. */
+/* Reads how many guarded blocks there may be: when hakmem starts, since a program may give up the
+ * right to open files. */
 void hak_guard_start(void);
-/* size: any; align: a power of two, below 16 counts as 16. Zeroed. NULL without memory. When there are as many
- * as there may be, or the system has no more mappings, the pages around it can be touched like others, and only its
- * canaries guard it; but a sample is NULL then. */
+/* size: any; align: a power of two, below 16 counts as 16. Zeroed. NULL without memory. When there
+ * are as many as there may be, or the system has no more mappings, the pages around it can be
+ * touched like others, and only its canaries guard it; but a sample is NULL then. */
 void *hak_guard_alloc(size_t size, size_t align, hak_origin_t origin, hak_guard_reason_t reason);
 /* What lies at p. Costs a few loads where there is no guarded block at all. */
 hak_guard_place_t hak_guard_place(const void *p);
-/* The first byte around the live block at p that was written to without right; NULL when none was. */
+/* The first byte around the live block at p that was written to without right; NULL when none was.
+ */
 const void *hak_guard_damage(const void *p);
-/* The live block at p, whose canaries the caller has looked at, is free: untouchable from now on. False
- * when none starts there (any more). */
+/* The live block at p, whose canaries the caller has looked at, is free: untouchable from now on.
+ * False when none starts there (any more). */
 bool hak_guard_free(void *p);
-/* Gives the live block at p another size where it stands (bytes that it gains are zero); false, where
- * it would need more or fewer pages, leaves it as it is. */
+/* Gives the live block at p another size where it stands (bytes that it gains are zero); false,
+ * where it would need more or fewer pages, leaves it as it is. */
 bool hak_guard_resize(void *p, size_t size);
-/* Moves the pages of one live block of 4 MiB or more, which is freed, to another that is not smaller
- * and was not written to yet. False: nothing happened; copy instead. */
+/* Moves the pages of one live block of 4 MiB or more, which is freed, to another that is not
+ * smaller and was not written to yet. False: nothing happened; copy instead. */
 bool hak_guard_move(void *to, void *from);
 /* For a fatal report: the stacks of the sampled block whose run p lies in. Waits for nothing. */
 void hak_guard_tell(const void *p);
 /* Gives back all freed blocks that are held; true when there was any. */
 bool hak_guard_release_held(void);
-/* Where the system has refused a mapping before: all live blocks give up their untouchable pages for good,
- * since other memory needs mappings too. True when any did. The caller holds the lock. */
+/* Where the system has refused a mapping before: all live blocks give up their untouchable pages
+ * for good, since other memory needs mappings too. True when any did. The caller holds the lock. */
 bool hak_guard_open_all_locked(void);
-/* The same for a run of the large tier: FREED where it is held, LIVE or INTERIOR where a block stands
- * in it. The caller holds the lock. */
+/* The same for a run of the large tier: FREED where it is held, LIVE or INTERIOR where a block
+ * stands in it. The caller holds the lock. */
 hak_guard_place_t hak_guard_run_locked(const void *run);
 /* For figures: takes the freed blocks that are held off what the large tier counts as live. */
 void hak_guard_leave_out_held(size_t *blocks, size_t *bytes);
-/* Calls visit for every live block around which something was written. The caller holds every lock. */
+/* Calls visit for every live block around which something was written. The caller holds every lock.
+ */
 void hak_guard_each_damaged_locked(void (*visit)(const hak_guard_place_t *place, void *context),
                                    void *context);
 
-/* From now on an access to an untouchable page ends with a line that names the block, where the program
- * has no handler of its own for SIGSEGV and SIGBUS. Once, holding no lock. */
+/* From now on an access to an untouchable page ends with a line that names the block, where the
+ * program has no handler of its own for SIGSEGV and SIGBUS. Once, holding no lock. */
 void hak_guard_catch_faults(void);
-/* What is done then: says so and ends the program if the address is that of such a page. In the handler of
- * a signal. */
+/* What is done then: says so and ends the program if the address is that of such a page. In the
+ * handler of a signal. */
 void hak_guard_look_at_fault(const void *address);
 
 void hak_guard_lock(void);

@@ -15,7 +15,7 @@
 
 #define FINDINGS_TOLD 16
 
-/* ---- What is said ----------------------------------------------------------------------------- */
+/* ---- What is said ---------------------------------------------------------------------------- */
 
 typedef struct {
     char text[64];
@@ -73,7 +73,7 @@ static void report_finding(const void *p, const char *verb, const hak_armor_find
     }
 }
 
-/* ---- Promises that come with a free ------------------------------------------------------------ */
+/* ---- Promises that come with a free ---------------------------------------------------------- */
 
 static const char *const names_of_alloc[] = {"malloc", "operator new", "operator new[]"};
 static const char *const names_of_free[] = {"free", "operator delete", "operator delete[]"};
@@ -89,8 +89,8 @@ static bool is_kept(hak_origin_t origin, size_t size, hak_origin_t by, size_t pr
 
 static HAK_COLD void report_origin(const void *p, const char *verb, hak_origin_t origin,
                                    const char *what) {
-    hak_message_misuse(p, "invalid %s of %p: allocated by %s (%s)", verb, p,
-                       names_of_alloc[origin], what);
+    hak_message_misuse(p, "invalid %s of %p: allocated by %s (%s)", verb, p, names_of_alloc[origin],
+                       what);
 }
 
 static HAK_COLD void report_broken(const void *p, hak_origin_t origin, hak_origin_t by,
@@ -103,7 +103,7 @@ static HAK_COLD void report_broken(const void *p, hak_origin_t origin, hak_origi
     }
 }
 
-/* ---- Guarded blocks ---------------------------------------------------------------------------- */
+/* ---- Guarded blocks -------------------------------------------------------------------------- */
 
 static void free_guarded(void *p, hak_origin_t by, size_t size) {
     hak_guard_place_t place = hak_guard_place(p);
@@ -124,7 +124,7 @@ static void free_guarded(void *p, hak_origin_t by, size_t size) {
     }
 }
 
-/* ---- The mode ---------------------------------------------------------------------------------- */
+/* ---- The mode -------------------------------------------------------------------------------- */
 
 void hak_harden_start(void) {
     hak_message_goes_on = hak_options.harden == 2;
@@ -137,7 +137,8 @@ static void look_at_fault(const void *address) {
     uint8_t tag = hak_map_tag(address);
     hak_guard_look_at_fault(address);
     if (tag == HAK_TAG_UNUSED || tag == HAK_TAG_EMPTY || tag == HAK_TAG_RETURNED) {
-        hak_message_fatal("use after free, or a stray access: %p is in memory of no block", address);
+        hak_message_fatal("use after free, or a stray access: %p is in memory of no block",
+                          address);
     }
 }
 

@@ -57,7 +57,8 @@ static hak_slab_t *adopt_from_locked(hak_heap_t *heap, hak_heap_t *orphan, unsig
         hak_home_unlist_slab_locked(orphan, slab);
         hak_home_count_slab_locked(orphan, cls, -1);
         hak_home_move_out_locked(orphan, heap, slab);
-        /* Under both locks. A producer may still read the old owner: hak_home_drain_ready_locked(). */
+        /* Under both locks. A producer may still read the old owner: hak_home_drain_ready_locked().
+         */
         hak_store_relaxed(&slab->owner, heap);
         HAK_COUNT(adopted_slabs);
     }
@@ -275,7 +276,8 @@ bool hak_heap_system_init(void) {
     hak_lock(&registry.lock);
     if (!registry.ready && hak_map_init()) {
         registry.ready = true;
-        /* Without a key (all in use) exits go unnoticed: memory is lost then, but none is denied. */
+        /* Without a key (all in use) exits go unnoticed: memory is lost then, but none is denied.
+         */
         registry.has_key = pthread_key_create(&registry.key, thread_exits) == 0;
     }
     bool ready = registry.ready;
@@ -417,10 +419,10 @@ static bool is_free_block(const void *block, unsigned cls) {
            is_stamped_now(block);
 }
 
-/* A step along a chain that its owner may be changing: a link is followed only from where a free block
- * of the class can be. No such memory goes away while the pool's lock is held, so reading it is
- * safe. The stamp comes after the link (hak_bin_push()) and goes before the program can write: with
- * the stamp on before and after, it was a link that was read, unless the block was allocated,
+/* A step along a chain that its owner may be changing: a link is followed only from where a free
+ * block of the class can be. No such memory goes away while the pool's lock is held, so reading it
+ * is safe. The stamp comes after the link (hak_bin_push()) and goes before the program can write:
+ * with the stamp on before and after, it was a link that was read, unless the block was allocated,
  * written and freed in between. NULL at the end, or where the chain has changed. */
 static const void *next_free(const void *block, unsigned cls) {
     if (!is_free_block(block, cls)) {
@@ -567,8 +569,8 @@ typedef struct {
     bool valid;
 } census_t;
 
-/* A chain may hold blocks of other slabs too. A block of this slab must be free, and in no list yet;
- * so a chain that runs in a circle is left at its second round. */
+/* A chain may hold blocks of other slabs too. A block of this slab must be free, and in no list
+ * yet; so a chain that runs in a circle is left at its second round. */
 static unsigned census_chain(census_t *census, const void *block) {
     const hak_slab_t *slab = census->slab;
     unsigned count = 0;

@@ -5,7 +5,7 @@
  * Threads:   any; what is guarded by what, see shelf.h and the ranks below.
  *
  * Ranks. A thread takes locks in this order, and waits for at most one lock of each rank:
- *   before all: guard.lock, then armor.births, the shelves' locks and slabs.lock of the hardened mode
+ *   before all: guard.lock; of the hardened mode armor.births, the shelves' locks, slabs.lock
  *   0 registry.lock   1 heap.lock   2 pool.lock, the large tier's lock   3 map.lock
  * While it holds a heap's lock it only ever tries (never waits for) a second heap's lock or the
  * registry's. So whoever waits holds lower ranks only, and no cycle can form; fork takes all
@@ -18,10 +18,9 @@
 
 /* The heap of this thread: a real one, or one of two in which every hit path misses, since all
  * their bins are empty and their inverses 0. Initial-exec: one load. */
-extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_heap
-    __attribute__((tls_model("initial-exec")));
-/* A heap on its way between the registry and this thread, on no list: a fork in a signal handler must
- * not take it for one whose thread was lost. */
+extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_model("initial-exec")));
+/* A heap on its way between the registry and this thread, on no list: a fork in a signal handler
+ * must not take it for one whose thread was lost. */
 extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_in_hand
     __attribute__((tls_model("initial-exec")));
 extern hak_heap_t hak_heap_none; /* before a thread's first allocation */
@@ -37,20 +36,22 @@ void *hak_heap_alloc_late(unsigned cls);
 /* A checked block straight home, without a bin; for threads that have no heap. */
 void hak_heap_free_late(void *block, unsigned cls);
 
-/* To be called when a tier has more live memory than before: what the tiers keep of freed memory goes
- * back rather than that all of it together becomes more than it ever was. No tier's lock is held. */
+/* To be called when a tier has more live memory than before: what the tiers keep of freed memory
+ * goes back rather than that all of it together becomes more than it ever was. No tier's lock is
+ * held. */
 typedef enum { HAK_TIER_POOL, HAK_TIER_LARGE } hak_tier_t;
 void hak_heap_keep_peak(hak_tier_t grown);
 
 /* Sends home all that this thread's bins hold, and the reserves of all other threads. */
 void hak_heap_trim(void);
-/* Whether a stamped block is free indeed: it is looked for in every place where a free block can be.
- * Another thread's hit path may take it from its bin meanwhile; then it is not found, rightly. */
+/* Whether a stamped block is free indeed: it is looked for in every place where a free block can
+ * be. Another thread's hit path may take it from its bin meanwhile; then it is not found, rightly.
+ */
 bool hak_heap_block_is_free(const void *block, unsigned cls);
 
-/* Calls visit for each block in the bins and reserves of all heaps. The caller holds all locks; what
- * other threads take or give back meanwhile may be visited or not. False when a chain changed under
- * the walk, so that the rest of it was not visited. */
+/* Calls visit for each block in the bins and reserves of all heaps. The caller holds all locks;
+ * what other threads take or give back meanwhile may be visited or not. False when a chain changed
+ * under the walk, so that the rest of it was not visited. */
 typedef void hak_visit_free_t(const void *block, unsigned cls, void *context);
 bool hak_heap_each_bin_block_locked(hak_visit_free_t *visit, void *context);
 /* What happened to all heaps so far, by hak_source_t. The caller holds all locks. */
@@ -65,8 +66,8 @@ void hak_heap_each_lock(void (*visit)(hak_lock_t *lock, void *context), void *co
 /* In the child: every lock is free, every other thread's heap an orphan. */
 void hak_heap_after_fork_in_child(void);
 size_t hak_heap_count(size_t *orphans);
-/* Walks every slab, bin and queue: a block is in exactly one place. For tests; no other thread may be
- * on a hit path meanwhile. Takes the locks. */
+/* Walks every slab, bin and queue: a block is in exactly one place. For tests; no other thread may
+ * be on a hit path meanwhile. Takes the locks. */
 bool hak_heap_is_valid(void);
 
 #endif

@@ -65,7 +65,8 @@ static void push_ready(hak_heap_t *owner, hak_slab_t *slab) {
 
 static void add_out(hak_heap_t *heap, unsigned cls, unsigned blocks) {
     _Atomic uint32_t *out = &heap->shelves[cls].out;
-    hak_store_relaxed(out, hak_load_relaxed(out) + blocks); /* relaxed: a look that comes late or early */
+    hak_store_relaxed(out, hak_load_relaxed(out) +
+                               blocks); /* relaxed: a look that comes late or early */
 }
 
 void hak_home_count_slab_locked(hak_heap_t *heap, unsigned cls, int change) {
@@ -229,10 +230,9 @@ static void send_group(group_t *group, hak_sent_t *sent) {
     *group = (group_t){NULL, {NULL, NULL, 0}};
 }
 
-/* Slabs of other heaps: one batch for each, as long as the chain does not jump about between more of
- * them than there are places. */
-static void join_group(group_t *groups, hak_slab_t *slab, hak_chain_t stretch,
-                       hak_sent_t *sent) {
+/* Slabs of other heaps: one batch for each, as long as the chain does not jump about between more
+ * of them than there are places. */
+static void join_group(group_t *groups, hak_slab_t *slab, hak_chain_t stretch, hak_sent_t *sent) {
     group_t *group = &groups[((uintptr_t)slab / sizeof *slab) % GROUPS];
     hak_chain_t *chain = &group->chain;
     if (group->slab != slab) {
@@ -256,8 +256,8 @@ static hak_slab_t *slab_at(const void *block, unsigned cls) {
     return hak_slab_of(block, cls);
 }
 
-/* Of a chain whose blocks go one by one: those that went. A block that comes again is no free one any more, and its
- * link is a queue's. Of longer chains the last ones are remembered. */
+/* Of a chain whose blocks go one by one: those that went. A block that comes again is no free one
+ * any more, and its link is a queue's. Of longer chains the last ones are remembered. */
 typedef struct {
     const void *heads[EACH_REMEMBERED];
     unsigned count;

@@ -1,7 +1,7 @@
 /* home.h: the slabs of a heap, and the blocks that come home to them.
  *
- * Owns:      which slabs a heap lists; counts of slabs and of blocks out; chains that go home, to this
- *            heap's slabs at once and to others' through their remote queues; ready lists.
+ * Owns:      which slabs a heap lists; counts of slabs and of blocks out; chains that go home, to
+ *            this heap's slabs at once and to others' through their remote queues; ready lists.
  * Knows not: when a block goes home, or what a bin is kept for (bins.h).
  * Threads:   functions named _locked expect the lock to be held; the others may be called by any.
  */
@@ -24,8 +24,8 @@ void hak_home_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
 void hak_home_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count);
 /* Empties the ready list and the remote queues of the slabs on it; true when blocks came home. */
 bool hak_home_drain_ready_locked(hak_heap_t *heap);
-/* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone who
- * unlocks a heap's lock calls it then. */
+/* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone
+ * who unlocks a heap's lock calls it then. */
 void hak_home_help(hak_heap_t *heap);
 
 /* How many blocks of a chain went home, and how many batches those of other heaps made. */
@@ -37,8 +37,8 @@ HAK_INLINE unsigned hak_sent_blocks(hak_sent_t sent) {
     return sent.own + sent.others;
 }
 
-/* A chain of free blocks of the class goes home, whosever they are. Blocks of a slab of another heap
- * are gathered first, as far as there is room. The caller counts what was sent. */
+/* A chain of free blocks of the class goes home, whosever they are. Blocks of a slab of another
+ * heap are gathered first, as far as there is room. The caller counts what was sent. */
 hak_sent_t hak_home_send_locked(hak_heap_t *heap, unsigned cls, void *block);
 /* The same for a short chain, of which nothing would be gathered. */
 hak_sent_t hak_home_send_each_locked(hak_heap_t *heap, unsigned cls, void *block);

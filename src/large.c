@@ -24,16 +24,16 @@ typedef struct {
 
 static struct {
     hak_lock_t lock;
-    hak_run_t *tree;             /* all free runs */
-    hak_run_age_t aged;          /* free runs that may be dirty */
+    hak_run_t *tree;    /* all free runs */
+    hak_run_age_t aged; /* free runs that may be dirty */
     hak_run_t *spare_runs;
     unit_t *spare_units;
     hak_share_t share;
     size_t live_blocks;
     size_t free_pages;
-    size_t returned_bytes;       /* given back, and not wanted again since */
-    uint32_t returned_ms;        /* when the last of it was */
-    unsigned page_shift;         /* 0 before the first use */
+    size_t returned_bytes; /* given back, and not wanted again since */
+    uint32_t returned_ms;  /* when the last of it was */
+    unsigned page_shift;   /* 0 before the first use */
 } large;
 
 static size_t page_bytes(void) {
@@ -149,7 +149,8 @@ static void list_free(hak_run_t *run) {
 static void absorb(hak_run_t *run, hak_run_t *neighbour) {
     unlist_free(neighbour);
     hak_run_join_stamps(run, run_bytes(run), neighbour, run_bytes(neighbour));
-    if (neighbour->dirty_pages > run->dirty_pages) { /* the greater part says how old the whole is */
+    if (neighbour->dirty_pages >
+        run->dirty_pages) { /* the greater part says how old the whole is */
         run->since_ms = neighbour->since_ms;
     }
     run->start = run->start < neighbour->start ? run->start : neighbour->start;
@@ -159,8 +160,9 @@ static void absorb(hak_run_t *run, hak_run_t *neighbour) {
     drop_run(neighbour);
 }
 
-/* run is on no list: joins it with its free neighbours and lists the whole. block: what it was, if it is to
- * be watched. Its slack comes before the next run's stamp, which an overflow may have reached too. */
+/* run is on no list: joins it with its free neighbours and lists the whole. block: what it was, if
+ * it is to be watched. Its slack comes before the next run's stamp, which an overflow may have
+ * reached too. */
 static hak_run_t *free_run(hak_run_t *run, const hak_run_t *block) {
     HAK_ASSERT(run->live);
     hak_run_t *left = run_ending_at(run->start);
@@ -274,9 +276,9 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
     return true;
 }
 
-/* Gives back the run, which is the oldest, or, of a much larger one, as many whole units of its front
- * as are enough for bytes. Nobody knows in which part dirty pages are: where the rest could hold so
- * many that nothing would seem to have gone, all of it goes. */
+/* Gives back the run, which is the oldest, or, of a much larger one, as many whole units of its
+ * front as are enough for bytes. Nobody knows in which part dirty pages are: where the rest could
+ * hold so many that nothing would seem to have gone, all of it goes. */
 static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
     hak_run_take_stamp(run, run_bytes(run));
     unlist_free(run);

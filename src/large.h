@@ -2,8 +2,8 @@
  *
  * Owns:      the 2 MiB units tagged HAK_TAG_LARGE; runs, live and free; which free ones to keep.
  * Knows not: heaps, classes.
- * Threads:   any; everything is guarded by the large tier's lock (rank 2), but that the slack of a block is
- *            written when it is nobody else's already.
+ * Threads:   any; everything is guarded by the large tier's lock (rank 2), but that the slack of a
+ *            block is written when it is nobody else's already.
  *
  * A run is a range of pages; neighbouring units form one range, so a run may lie across them.
  *
@@ -52,8 +52,8 @@ typedef struct {
 void *hak_large_alloc(size_t size, size_t align, bool *zero);
 /* False when p is not the start of a live block; nothing happens then. */
 bool hak_large_free(void *p);
-/* The bytes of the live block that starts at p; 0 when none does. for_program: which may write to all of
- * them from now on. */
+/* The bytes of the live block that starts at p; 0 when none does. for_program: which may write to
+ * all of them from now on. */
 size_t hak_large_bytes(const void *p, bool for_program);
 HAK_INLINE size_t hak_large_usable(const void *p) {
     return hak_large_bytes(p, true);
@@ -69,8 +69,8 @@ void hak_large_each_live_locked(bool (*visit)(void *start, size_t bytes, void *c
                                 void *context);
 /* Gives back so much of what is retained, the oldest first, as far as there is any. */
 void hak_large_shed(size_t bytes);
-/* After another tier freed: gives back what all tiers together keep above the bound, as far as it is
- * kept here. Costs a few loads where there is none. */
+/* After another tier freed: gives back what all tiers together keep above the bound, as far as it
+ * is kept here. Costs a few loads where there is none. */
 void hak_large_keep_bound(void);
 bool hak_large_trim(void);
 void hak_large_gauges(hak_large_gauges_t *out);

@@ -34,9 +34,9 @@ void hak_cancel_restore(int type) {
     }
 }
 
-/* Puts the bit into the word, or takes the lock, with the bit, if it was released meanwhile. The bit
- * stays though nobody else may wait: that costs one needless wake, never a lost one. The acquire is
- * hak_lock_try()'s. */
+/* Puts the bit into the word, or takes the lock, with the bit, if it was released meanwhile. The
+ * bit stays though nobody else may wait: that costs one needless wake, never a lost one. The
+ * acquire is hak_lock_try()'s. */
 static bool take_or_mark(hak_lock_t *lock, uint32_t *word) {
     uint32_t wish = *word != 0 ? *word | HAK_LOCK_AWAITED : hak_lock_id() | HAK_LOCK_AWAITED;
     bool was_free = *word == 0;
@@ -48,7 +48,8 @@ static bool take_or_mark(hak_lock_t *lock, uint32_t *word) {
 }
 
 void hak_lock_slow(hak_lock_t *lock) {
-    uint32_t word = hak_load_relaxed(&lock->word); /* only this thread could have put its id there */
+    uint32_t word =
+        hak_load_relaxed(&lock->word); /* only this thread could have put its id there */
     if (HAK_UNLIKELY((word & ~HAK_LOCK_AWAITED) == hak_lock_id())) {
         hak_message_fatal("%s", hak_lock_note != NULL ? hak_lock_note : HAK_LOCK_INTERRUPTED);
     }

@@ -3,8 +3,8 @@
  * Owns:      the protocol of one word: 0 free, else the holder's thread id, and a bit that says
  *            that somebody may sleep on it.
  * Knows not: what it guards. Rank order is argued where the locks are taken (heap.h).
- * Threads:   any. Not recursive: who waits for a lock that he holds is stopped with a line, since it
- *            can only be malloc in a signal handler that interrupted malloc.
+ * Threads:   any. Not recursive: who waits for a lock that he holds is stopped with a line, since
+ *            it can only be malloc in a signal handler that interrupted malloc.
  *
  * While a thread holds a lock its cancellation is deferred, so that it cannot vanish with the lock
  * held even where it asked for asynchronous cancellation. Locks are released in the reverse order
@@ -27,13 +27,12 @@ typedef struct {
 /* What is said of a thread that finds itself in the middle of a slow path already. */
 #define HAK_LOCK_INTERRUPTED "malloc or free in a signal handler that interrupted malloc or free"
 
-/* What is said instead, while one thread does something that calls back with every lock held. Guarded
- * by all locks. */
+/* What is said instead, while one thread does something that calls back with every lock held.
+ * Guarded by all locks. */
 extern const char *hak_lock_note;
 
 /* This thread's id; 0 before its first lock. */
-extern HAK_HIDDEN _Thread_local uint32_t hak_lock_self
-    __attribute__((tls_model("initial-exec")));
+extern HAK_HIDDEN _Thread_local uint32_t hak_lock_self __attribute__((tls_model("initial-exec")));
 
 void hak_lock_slow(hak_lock_t *lock);
 void hak_unlock_slow(hak_lock_t *lock);
@@ -75,7 +74,8 @@ HAK_INLINE void hak_unlock(hak_lock_t *lock) {
 }
 
 HAK_INLINE bool hak_lock_is_mine(const hak_lock_t *lock) {
-    uint32_t word = hak_load_relaxed(&lock->word); /* only this thread could have put its id there */
+    uint32_t word =
+        hak_load_relaxed(&lock->word); /* only this thread could have put its id there */
     return hak_lock_self != 0 && (word & ~HAK_LOCK_AWAITED) == hak_lock_self;
 }
 

@@ -30,12 +30,13 @@ void hak_message_warn(const char *format, ...) HAK_PRINTF(1, 2);
 extern void (*hak_message_on_fatal)(void);
 /* "hakmem: ...", then SIGABRT. */
 HAK_COLD HAK_NORETURN void hak_message_fatal(const char *format, ...) HAK_PRINTF(1, 2);
-/* The same, and behind the line what hak_message_on_details() tells of a pointer: further lines, which
- * all start with "hakmem:   ". */
+/* The same, and behind the line what hak_message_on_details() tells of a pointer: further lines,
+ * which all start with "hakmem:   ". */
 extern void (*hak_message_on_details)(const void *about);
 HAK_COLD HAK_NORETURN void hak_message_fatal_about(const void *about, const char *format, ...)
     HAK_PRINTF(2, 3);
-/* For what the program did wrong: as above; or, where this is set, the line alone, and it returns. */
+/* For what the program did wrong: as above; or, where this is set, the line alone, and it returns.
+ */
 extern bool hak_message_goes_on;
 HAK_COLD void hak_message_misuse(const void *about, const char *format, ...) HAK_PRINTF(2, 3);
 

@@ -30,7 +30,8 @@ void hak_report_freed(const void *p, const char *verb, const char *what) {
 }
 
 void hak_report_inside(const void *p, const char *verb, const char *what, const void *block) {
-    hak_message_misuse(p, "invalid %s of %p: inside a block (%s, block at %p)", verb, p, what, block);
+    hak_message_misuse(p, "invalid %s of %p: inside a block (%s, block at %p)", verb, p, what,
+                       block);
 }
 
 void hak_report_not_allocated(const void *p, const char *verb) {
@@ -81,8 +82,8 @@ static void report_in_large(const void *p, const char *verb) {
     }
     hak_large_place_t place = hak_large_place(p);
     if (place.kind == HAK_LARGE_INTERIOR) {
-        hak_message_misuse(p, "invalid %s of %p: inside a large block (block at %p, %zu bytes)", verb,
-                           p, place.start, place.bytes);
+        hak_message_misuse(p, "invalid %s of %p: inside a large block (block at %p, %zu bytes)",
+                           verb, p, place.start, place.bytes);
         return;
     }
     what_t what;

@@ -47,8 +47,9 @@ static HAK_COLD HAK_NORETURN void throw_bad_alloc(size_t size) {
                       size);
 }
 
-/* What the hardened mode remembers and compares; HAK_BY_ANY once a program turns out to have replaced some of
- * a family: then who allocates and who frees need not be of the same. Const once hakmem has started. */
+/* What the hardened mode remembers and compares; HAK_BY_ANY once a program turns out to have
+ * replaced some of a family: then who allocates and who frees need not be of the same. Const once
+ * hakmem has started. */
 static hak_origin_t by_new = HAK_BY_NEW;
 static hak_origin_t by_new_array = HAK_BY_NEW_ARRAY;
 
@@ -84,8 +85,8 @@ static HAK_COLD void *new_array_miss(size_t size) {
 }
 
 /* A handler may throw, and a nothrow form must then return NULL; C cannot catch. So where there is
- * a handler, the C++ runtime's own nothrow form takes over: it calls the throwing form and catches. So it
- * does where the program has replaced that. */
+ * a handler, the C++ runtime's own nothrow form takes over: it calls the throwing form and catches.
+ * So it does where the program has replaced that. */
 static HAK_COLD void *runtime_nothrow(const char *name, size_t size) {
     void *(*next)(size_t, NOTHROW);
     void *symbol = dlsym(RTLD_NEXT, name);
@@ -152,13 +153,13 @@ HAK_EXPORT void _ZdlPvSt11align_val_t(void *p, size_t align) {
     }
 }
 
-/* ---- Forms that call a base form ---------------------------------------------------------------- */
+/* ---- Forms that call a base form ------------------------------------------------------------- */
 
-/* Where they jump to. The hardened mode tells arrays from single objects and compares sizes, so it puts
- * its own functions in the place of this library's base forms, before the first allocation; what a
- * program has replaced stays. In the default mode it is the same jump as through the linker's table. A base
- * form that gets more arguments than it takes leaves them alone, by the calling conventions of all
- * machines that os_linux.c knows. */
+/* Where they jump to. The hardened mode tells arrays from single objects and compares sizes, so it
+ * puts its own functions in the place of this library's base forms, before the first allocation;
+ * what a program has replaced stays. In the default mode it is the same jump as through the
+ * linker's table. A base form that gets more arguments than it takes leaves them alone, by the
+ * calling conventions of all machines that os_linux.c knows. */
 typedef void *(*new_t)(size_t size);
 typedef void *(*new_aligned_t)(size_t size, size_t align);
 typedef void (*delete_t)(void *p, size_t size);
@@ -176,8 +177,7 @@ static delete_t delete_sized = (delete_t)(any_t)_ZdlPv;
 static delete_t delete_array_sized = (delete_t)(any_t)_ZdaPv;
 static delete_aligned_t delete_array_aligned = (delete_aligned_t)(any_t)_ZdlPvSt11align_val_t;
 static delete_aligned_t delete_aligned_sized = (delete_aligned_t)(any_t)_ZdlPvSt11align_val_t;
-static delete_aligned_t delete_array_aligned_sized =
-    (delete_aligned_t)(any_t)_ZdaPvSt11align_val_t;
+static delete_aligned_t delete_array_aligned_sized = (delete_aligned_t)(any_t)_ZdaPvSt11align_val_t;
 
 static void *hardened_new_array(size_t size) {
     return new_array_miss(size);
@@ -277,7 +277,7 @@ DEFINE(void *, _ZnwmRKSt9nothrow_t, (size_t size, NOTHROW),
                                        : runtime_nothrow(NEW_NOTHROW, size))
 DEFINE(void *, _ZnamRKSt9nothrow_t, (size_t size, NOTHROW),
        return HAK_LIKELY(are_own_new_arrays()) ? hak_alloc_fast(size, new_array_nothrow_miss)
-                                             : runtime_nothrow(NEW_ARRAY_NOTHROW, size))
+                                               : runtime_nothrow(NEW_ARRAY_NOTHROW, size))
 DEFINE(void *, _ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size, size_t align, NOTHROW),
        return HAK_LIKELY(is_own_new_aligned())
                   ? new_aligned_nothrow(NEW_ALIGNED_NOTHROW, size, align, by_new)

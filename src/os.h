@@ -32,14 +32,15 @@ typedef struct {
     /* Moves the pages of from to to, whose own pages are dropped; from stays mapped and reads as
      * zero. False leaves both untouched. */
     bool (*move)(void *from, void *to, size_t bytes);
-    /* Makes the range resident, its contents unchanged, for less than a fault for each page costs. */
+    /* Makes the range resident, its contents unchanged, for less than a fault for each page costs.
+     */
     bool (*populate)(void *addr, size_t bytes);
     void (*huge_pages)(void *addr, size_t bytes, hak_huge_t wish);
-    /* Whether the pages may be read and written, or not be touched at all; their contents stay. False
-     * (a limit of mappings, memory that must be promised) leaves them as they were. */
+    /* Whether the pages may be read and written, or not be touched at all; their contents stay.
+     * False (a limit of mappings, memory that must be promised) leaves them as they were. */
     bool (*protect)(void *addr, size_t bytes, bool accessible);
     size_t (*mappings_max)(void); /* that the process may have; 0 when unknown */
-    uint32_t (*now_ms)(void); /* monotonic; wraps after 49 days */
+    uint32_t (*now_ms)(void);     /* monotonic; wraps after 49 days */
     void (*wait)(void *word, uint32_t while_value);
     void (*wake_one)(void *word);
     /* Writes all of it, as far as the system lets it. */
@@ -67,8 +68,8 @@ int hak_os_process_id(void);
 /* All signals of the calling thread that can be blocked, for good. */
 void hak_os_block_signals(void);
 /* Lets look() see each address whose access ends the program by SIGSEGV or SIGBUS, first; when it
- * returns, the program ends as it would have. Nothing happens where the program has a handler of its
- * own. look() runs in the signal handler. */
+ * returns, the program ends as it would have. Nothing happens where the program has a handler of
+ * its own. look() runs in the signal handler. */
 void hak_os_catch_faults(void (*look)(const void *address));
 /* Of the calling thread; not 0, below 2^31, and no other living thread's. */
 uint32_t hak_os_thread_id(void);
@@ -83,11 +84,12 @@ int hak_os_open_for_appending(const char *path, bool fresh);
 size_t hak_os_resident_bytes(void);
 /* Its path, without a final 0; returns its length, or 0 when it is unknown or does not fit. */
 size_t hak_os_working_directory(char *path, size_t capacity);
-/* A new file, of this user alone, in the place of one of that name, as shared memory; NULL when that
- * cannot be. */
+/* A new file, of this user alone, in the place of one of that name, as shared memory; NULL when
+ * that cannot be. */
 void *hak_os_share(const char *path, size_t bytes);
 void hak_os_remove(const char *path);
-/* A second descriptor for the same file, which outlives programs that close theirs before the end. */
+/* A second descriptor for the same file, which outlives programs that close theirs before the end.
+ */
 int hak_os_keep_open(int fd);
 void hak_os_close(int fd);
 

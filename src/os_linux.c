@@ -264,9 +264,8 @@ static const char *early_environment(void) {
         if (!is_error(fd)) {
             size_t used = 0;
             long got;
-            while (used < sizeof text - 2 &&
-                   (got = call3(SYS_read, fd, (long)(text + used),
-                                (long)(sizeof text - 2 - used))) > 0) {
+            while (used < sizeof text - 2 && (got = call3(SYS_read, fd, (long)(text + used),
+                                                          (long)(sizeof text - 2 - used))) > 0) {
                 used += (size_t)got;
             }
             (void)call3(SYS_close, fd, 0, 0);
@@ -315,8 +314,8 @@ void hak_os_block_signals(void) {
 
 static void (*fault_look)(const void *address); /* written before its handlers are in place */
 
-/* When it returns, the instruction is run again and ends the program; a signal that somebody sent is
- * sent again. */
+/* When it returns, the instruction is run again and ends the program; a signal that somebody sent
+ * is sent again. */
 static void on_fault(int number, siginfo_t *info, void *context) {
     (void)context;
     const bool is_sent = info->si_code <= 0;

@@ -104,8 +104,8 @@ HAK_EXPORT void cfree(void *p) {
     hak_free_fast(p);
 }
 
-/* C23: the sizes are promises of the caller; the checks of free() need none of them, the hardened mode
- * compares. */
+/* C23: the sizes are promises of the caller; the checks of free() need none of them, the hardened
+ * mode compares. */
 HAK_EXPORT void free_sized(void *p, size_t size);
 HAK_EXPORT void free_sized(void *p, size_t size) {
     if (HAK_UNLIKELY(!hak_free_hit(p))) {
@@ -189,7 +189,7 @@ HAK_EXPORT int malloc_info(int options, FILE *stream) {
     return 0;
 }
 
-/* ---- Names that programs found in glibc -------------------------------------------------------- */
+/* ---- Names that programs found in glibc ------------------------------------------------------ */
 
 void *__libc_malloc(size_t size) HAK_ALIAS(malloc);
 void __libc_free(void *p) HAK_ALIAS(free);
@@ -202,7 +202,7 @@ void *__libc_valloc(size_t size) HAK_ALIAS(valloc);
 void *__libc_pvalloc(size_t size) HAK_ALIAS(pvalloc);
 int __posix_memalign(void **out, size_t align, size_t size) HAK_ALIAS(posix_memalign);
 
-/* ---- hakmem's own ------------------------------------------------------------------------------ */
+/* ---- hakmem's own ---------------------------------------------------------------------------- */
 
 HAK_EXPORT const char *hak_version(void) {
     return HAK_VERSION;
@@ -244,10 +244,10 @@ __attribute__((constructor)) static void at_load(void) {
     hak_foreign_free = hak_libc_free;
     hak_foreign_size = hak_libc_size;
     /* Only who asks for something pays for a start before the first allocation. */
-    static const char *const names[] = {"HAKMEM_STATS", "HAKMEM_LEAKS", "HAKMEM_HELP",
-                                        "HAKMEM_VERBOSE", "HAKMEM_LIVE",
-                                        "HAKMEM_STATS_INTERVAL_MS", "HAKMEM_HARDEN",
-                                        "HAKMEM_GUARD_SAMPLE"};
+    static const char *const names[] = {"HAKMEM_STATS",  "HAKMEM_LEAKS",
+                                        "HAKMEM_HELP",   "HAKMEM_VERBOSE",
+                                        "HAKMEM_LIVE",   "HAKMEM_STATS_INTERVAL_MS",
+                                        "HAKMEM_HARDEN", "HAKMEM_GUARD_SAMPLE"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (getenv(names[i]) != NULL) {
             free(malloc(1));

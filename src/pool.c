@@ -24,10 +24,10 @@ static struct {
     hak_superslab_t *all;
     hak_superslab_t *spare_records;
     hak_share_t share;
-    size_t evicted;       /* SuperSlabs unmapped and not mapped again since evicted_ms */
+    size_t evicted; /* SuperSlabs unmapped and not mapped again since evicted_ms */
     uint32_t evicted_ms;
-    unsigned patience;    /* releases to wait after the system has refused to unmap once more, */
-    unsigned waiting;     /* and how many are left */
+    unsigned patience; /* releases to wait after the system has refused to unmap once more, */
+    unsigned waiting;  /* and how many are left */
     size_t superslabs_now, superslabs_peak;
     size_t slots_empty;
 } pool;
@@ -69,8 +69,8 @@ static void advise_huge_pages(hak_superslab_t *ss, bool grown) {
     }
 }
 
-/* A part of the SuperSlab goes back: or the kernel, which makes huge pages of what is still touched in
- * its own time, would bring it back, filled with zeros, while the program sleeps. */
+/* A part of the SuperSlab goes back: or the kernel, which makes huge pages of what is still touched
+ * in its own time, would bring it back, filled with zeros, while the program sleeps. */
 static void decline_huge_pages(hak_superslab_t *ss) {
     if (ss->huge && hak_options.thp == 2) {
         ss->huge = false;
@@ -341,8 +341,8 @@ static bool give_back_oldest(uint32_t now_ms) {
     return false;
 }
 
-/* Clean ones first: they are only addresses. A system that refuses is asked less and less often, and
- * for another one each time. */
+/* Clean ones first: they are only addresses. A system that refuses is asked less and less often,
+ * and for another one each time. */
 static void keep_few_superslabs(uint32_t now_ms) {
     size_t most = hak_max(hak_options.lru_max, hak_options.prewarm);
     if (pool.waiting > 0) {
@@ -539,8 +539,8 @@ void hak_pool_release(hak_slab_t *slab) {
         hak_message_trace("[SP_SLOT_RELEASE] ss=%p slab_idx=%u class=%u used=0 (marking EMPTY)",
                           (void *)ss->base, slab->index, slab->cls);
         hak_message_trace("[SP_SLOT_FREELIST] class=%u pushed slot count=%zu active_slots=%d/%d",
-                          slab->cls, pool.empties.counts[slab->cls],
-                          __builtin_popcount(ss->active), HAK_SLOTS);
+                          slab->cls, pool.empties.counts[slab->cls], __builtin_popcount(ss->active),
+                          HAK_SLOTS);
     }
     if (ss->active == 0) {
         lru_enter(ss, now_ms);
@@ -676,13 +676,11 @@ bool hak_pool_is_valid(void) {
     for (hak_superslab_t *ss = pool.all; ss != NULL && valid; ss = ss->all_next) {
         if (ss->mapped) {
             superslabs++;
-            valid = superslab_is_valid(ss, &retained, &active) &&
-                    (ss->active == 0) == ss->in_lru;
+            valid = superslab_is_valid(ss, &retained, &active) && (ss->active == 0) == ss->in_lru;
         }
     }
     valid = valid && retained == pool.share.retained_bytes &&
-            active * HAK_SLOT_BYTES == pool.share.live_bytes &&
-            superslabs == pool.superslabs_now;
+            active * HAK_SLOT_BYTES == pool.share.live_bytes && superslabs == pool.superslabs_now;
     hak_unlock(&pool.lock);
     return valid;
 }

@@ -40,16 +40,17 @@ hak_slab_t *hak_pool_acquire_resident(unsigned cls);
 void hak_pool_release(hak_slab_t *slab);
 /* Gives back so much of what is retained, the oldest first, as far as there is any. */
 void hak_pool_shed(size_t bytes);
-/* After another tier freed: gives back what all tiers together keep above the bound, as far as it is
- * kept here. Costs a few loads where there is none. */
+/* After another tier freed: gives back what all tiers together keep above the bound, as far as it
+ * is kept here. Costs a few loads where there is none. */
 void hak_pool_keep_bound(void);
 /* Maps count SuperSlabs ahead of need. */
 void hak_pool_prewarm(size_t count);
 /* Gives back all that is not ACTIVE; true when something was. */
 bool hak_pool_trim(void);
 void hak_pool_gauges(hak_pool_gauges_t *out);
-/* The mapped SuperSlab that comes after the given one, NULL for the first; NULL when there is none. The
- * caller holds all locks (heap.h); records are never given back, so it may let them go in between. */
+/* The mapped SuperSlab that comes after the given one, NULL for the first; NULL when there is none.
+ * The caller holds all locks (heap.h); records are never given back, so it may let them go in
+ * between. */
 hak_superslab_t *hak_pool_next_superslab(const hak_superslab_t *after);
 /* Calls visit for every ACTIVE slab. The caller holds all locks (heap.h) or is alone. */
 void hak_pool_each_slab(void (*visit)(hak_slab_t *slab, void *context), void *context);

@@ -4,7 +4,7 @@
  */
 #include "pool_lists.h"
 
-/* ---- EMPTY slabs ------------------------------------------------------------------------------ */
+/* ---- EMPTY slabs ----------------------------------------------------------------------------- */
 
 void hak_empties_add(hak_empties_t *empties, hak_slab_t *slab) {
     unsigned cls = slab->cls;
@@ -72,7 +72,7 @@ bool hak_empties_is_valid(const hak_empties_t *empties) {
     return listed == aged;
 }
 
-/* ---- SuperSlabs by ACTIVE slots --------------------------------------------------------------- */
+/* ---- SuperSlabs by ACTIVE slots -------------------------------------------------------------- */
 
 void hak_buckets_remove(hak_buckets_t *buckets, hak_superslab_t *ss) {
     unsigned count = (unsigned)__builtin_popcount(ss->active);
@@ -122,7 +122,7 @@ bool hak_buckets_is_valid(const hak_buckets_t *buckets) {
     return true;
 }
 
-/* ---- The LRU ---------------------------------------------------------------------------------- */
+/* ---- The LRU --------------------------------------------------------------------------------- */
 
 void hak_lru_add(hak_lru_t *lru, hak_superslab_t *ss) {
     ss->in_lru = true;

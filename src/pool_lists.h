@@ -1,7 +1,7 @@
 /* pool_lists.h: the lists in which the pool finds what it has.
  *
- * Owns:      the links between records: EMPTY slabs by class and by age, SuperSlabs by how many ACTIVE
- *            slots they have, SuperSlabs without any by age (the LRU).
+ * Owns:      the links between records: EMPTY slabs by class and by age, SuperSlabs by how many
+ *            ACTIVE slots they have, SuperSlabs without any by age (the LRU).
  * Knows not: states, accounts, when something is listed.
  * Threads:   guarded by pool.lock.
  *

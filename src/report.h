@@ -72,8 +72,8 @@ void hak_report_xml(FILE *stream);
 bool hak_report_path(char out[HAK_REPORT_PATH_BYTES], const char *suffix);
 /* Keeps stderr for later: many programs close theirs before the library's turn comes. */
 void hak_report_prepare_exit(void);
-/* What HAKMEM_STATS and HAKMEM_LEAKS ask for, to HAKMEM_STATS_FILE (%p: process id; .json: as JSON),
- * or to stderr. */
+/* What HAKMEM_STATS and HAKMEM_LEAKS ask for, to HAKMEM_STATS_FILE (%p: process id; .json: as
+ * JSON), or to stderr. */
 void hak_report_at_exit(void);
 
 #endif

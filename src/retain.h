@@ -2,8 +2,8 @@
  *
  * Owns:      the bound and how it moves; the sums over the tiers that it is made of.
  * Knows not: what is kept or how it is given back.
- * Threads:   a tier's share is guarded by the tier's lock. The sums are atomic, relaxed: they decide
- *            how much is kept, never what; a stale one moves a purge to the next occasion.
+ * Threads:   a tier's share is guarded by the tier's lock. The sums are atomic, relaxed: they
+ *            decide how much is kept, never what; a stale one moves a purge to the next occasion.
  *
  *   bound = max(HAKMEM_RETAIN MiB, HAKMEM_RETAIN_SHARE % of live) + boost
  *
@@ -65,12 +65,12 @@ HAK_INLINE bool hak_retain_is_older(uint32_t since_ms, uint32_t now_ms) {
     return (int32_t)(now_ms - since_ms) > (int32_t)hak_options.decay_ms;
 }
 
-/* Boost falls with what is live, so that a burst that ends takes most of its boost with it; not all, or
- * a program that builds up 15 MB and drops them, ten times, has 23,000 faults rather than 6,000. One that
- * allocates and frees a single large block over and over has nothing live half of the time: the
- * size of such a block counts too. Where blocks of many MiB come and go, what is kept must be some
- * of them, or none fits: 16 blocks of 5 to 25 MB replaced at random, with one kept 660 a second at
- * 304 MB, with four 1,340 at 334 MB, with six 2,400 at 376 MB. */
+/* Boost falls with what is live, so that a burst that ends takes most of its boost with it; not
+ * all, or a program that builds up 15 MB and drops them, ten times, has 23,000 faults rather than
+ * 6,000. One that allocates and frees a single large block over and over has nothing live half of
+ * the time: the size of such a block counts too. Where blocks of many MiB come and go, what is kept
+ * must be some of them, or none fits: 16 blocks of 5 to 25 MB replaced at random, with one kept 660
+ * a second at 304 MB, with four 1,340 at 334 MB, with six 2,400 at 376 MB. */
 HAK_INLINE size_t hak_retain_boost(const hak_retain_t *r) {
     size_t live = hak_load_relaxed(&r->live_bytes);
     size_t pulse = hak_load_relaxed(&r->pulse_bytes);
@@ -101,8 +101,8 @@ HAK_INLINE size_t hak_retain_excess(hak_retain_t *r, uint32_t now_ms) {
     return retained > bound ? retained - bound : 0;
 }
 
-/* The same for the tier that has just freed: first the other's go, which are older and of no use to it.
- * hak_pool_keep_bound() and hak_large_keep_bound() see to those. */
+/* The same for the tier that has just freed: first the other's go, which are older and of no use to
+ * it. hak_pool_keep_bound() and hak_large_keep_bound() see to those. */
 HAK_INLINE size_t hak_retain_own_excess(hak_retain_t *r, const hak_share_t *share,
                                         uint32_t now_ms) {
     size_t excess = hak_retain_excess(r, now_ms);

@@ -42,8 +42,8 @@ void hak_run_fetch_free(const hak_run_t *run, size_t asked, size_t bytes);
 void hak_run_fetch_live(const hak_run_t *run, size_t bytes);
 void hak_run_fetch_stamp(const hak_run_t *run);
 
-/* A free run, of which what was a block has become a part: stamped if it starts there. After the look at the
- * block's slack, which may be where the stamp goes. NULL: no block was. */
+/* A free run, of which what was a block has become a part: stamped if it starts there. After the
+ * look at the block's slack, which may be where the stamp goes. NULL: no block was. */
 void hak_run_stamp(hak_run_t *run, const hak_run_t *block);
 /* Ends the program if the first bytes have changed; they are not watched any more. */
 void hak_run_take_stamp(hak_run_t *run, size_t bytes);

@@ -30,8 +30,9 @@ static const void *own_damage(const hak_place_t *place) {
     return hak_canary_damage(place->start + size, place->stride - 1 - size);
 }
 
-/* The header behind this block is wrong, whichever side it was seen from. The block was written past if it
- * ends there, if its canary is damaged too, or if nobody ever had the next; else that was written before. */
+/* The header behind this block is wrong, whichever side it was seen from. The block was written
+ * past if it ends there, if its canary is damaged too, or if nobody ever had the next; else that
+ * was written before. */
 static HAK_COLD void find_between(hak_slab_t *slab, unsigned index, hak_armor_finding_t *finding) {
     hak_place_t left = hak_place_of(slab, index), right = hak_place_of(slab, index + 1);
     bool left_live = left.note->state == HAK_LIVE;

@@ -1,6 +1,7 @@
 /* sheet.h: what is known of the blocks of a SuperSlab in the hardened mode, and where it stands.
  *
- * Owns:      the layout of a sheet, the values of headers, the search for damage in and around a block.
+ * Owns:      the layout of a sheet, the values of headers, the search for damage in and around a
+ *            block.
  * Knows not: what is done with blocks (armor.h, whose invariants these are).
  * Threads:   a slab's part of a sheet is guarded by the lock of its shelf (armor.c).
  */
@@ -34,12 +35,12 @@ typedef struct {
 
 typedef enum {
     HAK_ARMOR_SOUND,
-    HAK_ARMOR_NO_BLOCK,    /* never handed out */
-    HAK_ARMOR_INSIDE,      /* not the start of the block */
-    HAK_ARMOR_FREED,       /* the block is free already */
-    HAK_ARMOR_OVERFLOW,    /* bytes behind the block were written to */
-    HAK_ARMOR_UNDERFLOW,   /* bytes in front of it were */
-    HAK_ARMOR_WRITTEN,     /* bytes of it were, after it was freed */
+    HAK_ARMOR_NO_BLOCK,  /* never handed out */
+    HAK_ARMOR_INSIDE,    /* not the start of the block */
+    HAK_ARMOR_FREED,     /* the block is free already */
+    HAK_ARMOR_OVERFLOW,  /* bytes behind the block were written to */
+    HAK_ARMOR_UNDERFLOW, /* bytes in front of it were */
+    HAK_ARMOR_WRITTEN,   /* bytes of it were, after it was freed */
 } hak_armor_fault_t;
 
 /* What was found out about a pointer. */
@@ -107,8 +108,8 @@ HAK_INLINE hak_place_t hak_place_at(const void *p, unsigned cls) {
     return hak_place_in(hak_map_record(p), p, cls);
 }
 
-/* What stands in front of the block that the note is about; it is not number 0. Behind the last block of a
- * slab comes the note of number 0 of the next slot, or sheet.behind. */
+/* What stands in front of the block that the note is about; it is not number 0. Behind the last
+ * block of a slab comes the note of number 0 of the next slot, or sheet.behind. */
 HAK_INLINE unsigned char hak_header_of(const hak_note_t *note, unsigned cls) {
     if (note->state == HAK_LIVE) {
         return hak_tag_of_class(cls);
@@ -124,12 +125,12 @@ HAK_INLINE bool hak_place_has_headers(hak_place_t place) {
     return place.start[-1] == own && place.start[place.stride - 1] == next;
 }
 
-/* The finding names the block as its note has it. (Not by its place: that would have to stand in memory on the way
- * of those that are sound.) */
+/* The finding names the block as its note has it. (Not by its place: that would have to stand in
+ * memory on the way of those that are sound.) */
 void hak_sheet_find(hak_slab_t *slab, unsigned index, hak_armor_fault_t fault, const void *at,
                     hak_armor_finding_t *finding);
-/* Looks at a block in any state and at the headers on both its sides; false: the finding says what is
- * wrong. */
+/* Looks at a block in any state and at the headers on both its sides; false: the finding says what
+ * is wrong. */
 bool hak_sheet_is_sound(hak_slab_t *slab, unsigned index, hak_armor_finding_t *finding);
 
 #endif

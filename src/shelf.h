@@ -2,9 +2,9 @@
  *
  * Owns:      the types, and what is read from them or written to them in one step.
  * Knows not: policy (bins.h), the way of a block (home.h), the registry of heaps (heap.h).
- * Threads:   the bins and what is marked "thread" belong to the heap's thread (to who holds the lock,
- *            where the heap has none); everything else is guarded by heap.lock unless its field
- *            says otherwise.
+ * Threads:   the bins and what is marked "thread" belong to the heap's thread (to who holds the
+ *            lock, where the heap has none); everything else is guarded by heap.lock unless its
+ *            field says otherwise.
  */
 #ifndef HAK_SHELF_H
 #define HAK_SHELF_H
@@ -13,10 +13,11 @@
 #include "options.h"
 #include "slab.h"
 
-/* The half of a bin that the hit path and the end of an interval use; indexed by tag, so that free()
- * needs no check of the tag: what is no single-slot class has inverse and bound 0, which no
- * offset passes. The bound is the inverse once more: compilers load one field twice into a register,
- * but two fields make two operands in memory, which is an instruction less in every free. */
+/* The half of a bin that the hit path and the end of an interval use; indexed by tag, so that
+ * free() needs no check of the tag: what is no single-slot class has inverse and bound 0, which no
+ * offset passes. The bound is the inverse once more: compilers load one field twice into a
+ * register, but two fields make two operands in memory, which is an instruction less in every free.
+ */
 typedef struct {
     void *head;           /* thread: free blocks, or NULL */
     int32_t room;         /* thread: frees left until the interval runs out */
@@ -46,16 +47,18 @@ typedef struct {
     uint32_t batch;            /* thread: blocks that the next refill wants */
     uint32_t drains;           /* thread: since the last refill from slabs */
     uint32_t scattered;        /* thread: frees until blocks are gathered once; 0: they are */
-    _Atomic uint32_t passed;   /* atomic, relaxed: blocks that came, less those that went home again; */
-    uint32_t passed_told;      /* thread: of them, allocations that were told of. Both for samples only */
-    void *seen_head;           /* thread: of the bin when idle bins were last looked for, */
-    int32_t seen_room;         /* thread: and its room */
+    _Atomic uint32_t
+        passed; /* atomic, relaxed: blocks that came, less those that went home again; */
+    uint32_t
+        passed_told;   /* thread: of them, allocations that were told of. Both for samples only */
+    void *seen_head;   /* thread: of the bin when idle bins were last looked for, */
+    int32_t seen_room; /* thread: and its room */
 } hak_shelf_t;
 
 #define HAK_IN_TRANSIT ((uintptr_t)1)
 
-/* Where a refill's blocks come from: one count for each slab that gives some. The remote queues give
- * to the slabs' free lists; that they had anything is counted once a refill. */
+/* Where a refill's blocks come from: one count for each slab that gives some. The remote queues
+ * give to the slabs' free lists; that they had anything is counted once a refill. */
 typedef enum {
     HAK_FROM_REMOTE,  /* remote queues came home first */
     HAK_FROM_FREE,    /* the slab in use: its free list, */
@@ -89,7 +92,7 @@ _Static_assert(sizeof(hak_event_t) == 16, "a ring of events is 1 KiB");
 typedef enum { HAK_HEAP_OWNED, HAK_HEAP_ORPHAN } hak_heap_state_t;
 
 typedef struct hak_heap {
-    hak_bin_t bins[256];                        /* by tag; those of no class stay untouched */
+    hak_bin_t bins[256];                         /* by tag; those of no class stay untouched */
     hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1]; /* const: the bin by (size + 15) / 16 */
     hak_lock_t lock;
     _Atomic uint32_t state;                     /* atomic: see hak_home_help() */

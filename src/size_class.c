@@ -13,8 +13,7 @@
     {                                                                                              \
         (stride), (uint16_t)(SLOTS_OF(stride) * HAK_SLOT_BYTES / (stride)), SLOTS_OF(stride),      \
             (uint8_t)((stride) < 4096 ? (4096 / (stride) > 128 ? 128 : 4096 / (stride)) : 1),      \
-            (uint32_t)CEIL_DIV((uint64_t)1 << 32, (uint64_t)(stride)),                             \
-            UINT64_MAX / (stride) + 1                                                              \
+            (uint32_t)CEIL_DIV((uint64_t)1 << 32, (uint64_t)(stride)), UINT64_MAX / (stride) + 1   \
     }
 #define DOUBLING(base)                                                                             \
     INFO((base) + (base) / 8 * 1), INFO((base) + (base) / 8 * 2), INFO((base) + (base) / 8 * 3),   \
@@ -22,8 +21,8 @@
         INFO((base) + (base) / 8 * 6), INFO((base) + (base) / 8 * 7), INFO((base)*2)
 
 const hak_class_info_t hak_class_info[HAK_CLASSES] = {
-    INFO(16),      INFO(32),       INFO(48),       INFO(64),       INFO(80),       INFO(96),
-    INFO(112),     INFO(128),      DOUBLING(128),  DOUBLING(256),  DOUBLING(512),  DOUBLING(1024),
+    INFO(16),       INFO(32),       INFO(48),       INFO(64),       INFO(80),      INFO(96),
+    INFO(112),      INFO(128),      DOUBLING(128),  DOUBLING(256),  DOUBLING(512), DOUBLING(1024),
     DOUBLING(2048), DOUBLING(4096), DOUBLING(8192), DOUBLING(16384)};
 
 /* n consecutive entries of one class, and the eight classes of a doubling. */
@@ -36,8 +35,8 @@ const hak_class_info_t hak_class_info[HAK_CLASSES] = {
     rep(c), rep((c) + 1), rep((c) + 2), rep((c) + 3), rep((c) + 4), rep((c) + 5), rep((c) + 6),    \
         rep((c) + 7)
 
-const uint8_t hak_tiny_class_table[HAK_TINY_MAX / 16 + 1] = {
-    0, EIGHT(X1, 0), EIGHT(X1, 8), EIGHT(X2, 16), EIGHT(X4, 24)};
+const uint8_t hak_tiny_class_table[HAK_TINY_MAX / 16 + 1] = {0, EIGHT(X1, 0), EIGHT(X1, 8),
+                                                             EIGHT(X2, 16), EIGHT(X4, 24)};
 
 const uint8_t hak_mid_class_table[HAK_MID_MAX / 128] = {
     EIGHT(X1, 24), /* not used: sizes up to HAK_TINY_MAX */

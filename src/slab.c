@@ -17,8 +17,9 @@ void *hak_block_report_changed(const void *block) {
         hak_message_fatal("free list is corrupt: it leads to %p, which is no block", block);
     }
     unsigned cls = hak_tag_class(tag);
-    hak_message_fatal_about(block, "free list is corrupt: %p was written to after it was freed "
-                                   "(class %u, %zu bytes)",
+    hak_message_fatal_about(block,
+                            "free list is corrupt: %p was written to after it was freed "
+                            "(class %u, %zu bytes)",
                             block, cls, hak_class_stride(cls));
 }
 
@@ -27,8 +28,8 @@ void *hak_block_report_unstamped(void *block) {
     return hak_block_report_changed(block);
 }
 
-/* Nothing is written into a block before its stamp was seen: one that stands in a list wrongly may be
- * in use. */
+/* Nothing is written into a block before its stamp was seen: one that stands in a list wrongly may
+ * be in use. */
 static void link_free(void *block, void *next) {
     if (HAK_UNLIKELY(!hak_block_is_stamped(block))) {
         hak_block_report_changed(block);
@@ -86,8 +87,8 @@ void hak_slab_populate(hak_slab_t *slab, size_t bytes) {
     size_t carved = hak_load_relaxed(&slab->carved) * hak_class_stride(slab->cls);
     size_t touched = hak_round_up(carved, hak_map.page_bytes);
     size_t from = hak_max(hak_slab_resident_bytes(slab), touched);
-    size_t to = hak_min(hak_round_down(carved + bytes, hak_map.page_bytes),
-                        slab->slots * HAK_SLOT_BYTES);
+    size_t to =
+        hak_min(hak_round_down(carved + bytes, hak_map.page_bytes), slab->slots * HAK_SLOT_BYTES);
     if (from != touched || to < from + 2 * hak_map.page_bytes || hak_load_relaxed(&refused)) {
         return;
     }
@@ -147,15 +148,16 @@ void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
     slab->free = head;
     unsigned total = slab->free_count + count;
     if (HAK_UNLIKELY(total > hak_load_relaxed(&slab->carved))) {
-        hak_message_fatal_about(head, "double free: more blocks came home than went out, near %p "
-                                      "(class %u, %zu bytes)",
+        hak_message_fatal_about(head,
+                                "double free: more blocks came home than went out, near %p "
+                                "(class %u, %zu bytes)",
                                 head, slab->cls, hak_class_stride(slab->cls));
     }
     slab->free_count = (uint16_t)total;
 }
 
-/* The blocks of a remote queue lie in another core's cache, and each link must arrive before the next
- * one is known: a chain of misses. Blocks mostly come back in the order of their addresses, so
+/* The blocks of a remote queue lie in another core's cache, and each link must arrive before the
+ * next one is known: a chain of misses. Blocks mostly come back in the order of their addresses, so
  * where the last step led tells what will be needed some steps ahead. A wrong guess costs one
  * instruction; measured, producer to consumer of 64-byte blocks: 22 -> 38 M blocks/s. */
 static void prefetch_ahead(const void *last, const void *block) {

@@ -32,8 +32,8 @@ HAK_INLINE bool hak_slab_holds(const hak_slab_t *slab, const void *p) {
            offset * info->wide_inverse < info->wide_inverse;
 }
 
-/* The next block of a chain of this slab's free blocks, for walks that must survive what a program did
- * to one; NULL at the end, or where the chain is broken. */
+/* The next block of a chain of this slab's free blocks, for walks that must survive what a program
+ * did to one; NULL at the end, or where the chain is broken. */
 HAK_INLINE const void *hak_slab_next_free(const hak_slab_t *slab, const void *block) {
     const void *next = hak_block_next(block);
     return next != NULL && hak_slab_holds(slab, next) && hak_block_is_stamped(next) ? next : NULL;
@@ -44,8 +44,8 @@ HAK_INLINE const void *hak_slab_next_free(const hak_slab_t *slab, const void *bl
 unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain);
 /* How much of the slab, from its base, is known to need no page fault. */
 size_t hak_slab_resident_bytes(const hak_slab_t *slab);
-/* Where what was carved comes to the end of what is resident: makes up to bytes more of it resident at
- * one go, if that is two pages at least. */
+/* Where what was carved comes to the end of what is resident: makes up to bytes more of it resident
+ * at one go, if that is two pages at least. */
 void hak_slab_populate(hak_slab_t *slab, size_t bytes);
 /* Puts the chain head..tail of count blocks on the free list. */
 void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count);

@@ -17,11 +17,12 @@ typedef struct {
     void *frames[HAK_STACK_FRAMES]; /* the innermost first, hakmem's own left out */
 } hak_stack_t;
 
-/* Once, when libraries may be loaded: before, and where the system cannot do it, stacks are empty. */
+/* Once, when libraries may be loaded: before, and where the system cannot do it, stacks are empty.
+ */
 void hak_stack_start(void);
 void hak_stack_take(hak_stack_t *out);
-/* "hakmem:   what", and a line for each frame: its address, and where that is in which file. Nothing for
- * an empty one. For the end of the process: any lock may be held. */
+/* "hakmem:   what", and a line for each frame: its address, and where that is in which file.
+ * Nothing for an empty one. For the end of the process: any lock may be held. */
 void hak_stack_tell(const char *what, const hak_stack_t *stack);
 
 #endif

@@ -64,9 +64,9 @@ typedef struct hak_superslab {
     bool mapped;                       /* pool */
     bool huge;                         /* pool: a huge page was asked for, and not declined since */
     bool whole;                        /* pool: one was: what was not purged may be resident */
-    bool sealed;                       /* hardened mode (armor_slab.c): was made untouchable where not ACTIVE */
-    bool counted;                      /* hardened mode: among those that may be sealed */
-    void *sheet;                       /* hardened mode: what is known of its blocks */
+    bool sealed;  /* hardened mode (armor_slab.c): was made untouchable where not ACTIVE */
+    bool counted; /* hardened mode: among those that may be sealed */
+    void *sheet;  /* hardened mode: what is known of its blocks */
     hak_slab_t slabs[HAK_SLOTS];
 } hak_superslab_t;
 
