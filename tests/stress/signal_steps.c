@@ -44,7 +44,7 @@ typedef struct {
 
 typedef enum { FATE_AT_ONCE, FATE_IN_BETWEEN, FATE_AT_THE_END, FATES } fate_t;
 
-static const size_t sizes[] = {64, 1000, 16, 3000, 12000, 30000, 100000};
+static const size_t sizes[] = {64, 1000, 16, 3000, 12000, 30000, 100000, 100};
 
 static op_t course[COURSE];
 static payload_t places[PLACES];
@@ -379,11 +379,15 @@ static bool is_on_short_path(const moment_t *moment) {
 
 static void fail(const moment_t *moment, const outcome_t *outcome) {
     static const char *const kinds[] = {"malloc", "free", "realloc", "calloc"};
+    Dl_info info = {0};
+    uintptr_t address = lesson->steps[moment->step];
+    (void)dladdr((void *)address, &info); // for addr2line
     STRESS_FAIL("signal_steps: operation %zu, %s of %zu bytes, \"%s\" at step %zu of %zu (visit "
-                "%ld), fate %d: %s, status %#x: %s\n",
+                "%ld; %#zx of %s), fate %d: %s, status %#x: %s\n",
                 moment->op, kinds[op_now->kind], op_now->size, acts[act_now].name,
                 moment->step - lesson->starts[moment->op],
-                lesson->starts[moment->op + 1] - lesson->starts[moment->op], visits_now, (int)fate_now,
+                lesson->starts[moment->op + 1] - lesson->starts[moment->op], visits_now,
+                address - (uintptr_t)info.dli_fbase, info.dli_fname, (int)fate_now,
                 outcome->hung ? "hangs" : "went wrong", (unsigned)outcome->status, outcome->text);
 }
 
