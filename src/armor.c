@@ -28,9 +28,9 @@
 #define CHOICE_FILLED 16U
 #define CHOICE_MOST 24U
 
-/* Slabs without a live block that are kept for the next blocks: slots of each shelf, and of all
- * together, without the first slab of each. Until a trim: a shelf whose thread ended keeps what it
- * has. A program whose memory comes and goes would else fault and ask for permissions all day. */
+/* Slabs without a live block that are kept for the next blocks though their shelf has others: slots
+ * of each shelf, and of all together. A program whose memory comes and goes would else fault and
+ * ask for permissions all day. A shelf whose thread ended keeps what it has, until a trim. */
 #define SPARE_SLOTS 16U
 #define SPARE_SLOTS_ALL 64U
 
@@ -39,7 +39,7 @@ bool hak_hardened;
 typedef struct {
     _Alignas(HAK_CACHE_LINE) hak_lock_t lock;
     uint8_t ready_count;
-    uint8_t spare_slots;      /* of slabs without a live block */
+    uint8_t spare_slots;      /* of slabs that are charged as spare ones */
     uint16_t held_most;       /* const while held is not NULL */
     uint64_t random;          /* 0 before the first slab */
     hak_slab_t *slabs;        /* with blocks that are not ready yet */
@@ -49,13 +49,12 @@ typedef struct {
 
 static struct {
     bool go_on;        /* const after hak_armor_start(), like the next */
-    uint64_t seed;     /* the system's: not to be foretold from outside; had at the start, since a
-                        * program     may take the call from itself */
+    uint64_t seed;     /* the system's, had at the start: a program may take the call from itself */
     hak_lock_t births; /* before all shelves' */
-    _Atomic bool born[ARENAS]; /* set once, under armor.births: before that no shelf of it is locked
-                                  or used */
-    _Atomic uint32_t spare_slots; /* atomic, relaxed: of all shelves, without the first spare slab
-                                   * of each; a stale one keeps a slab more or less */
+    /* Set once, under armor.births: before that no shelf of it is locked or used. */
+    _Atomic bool born[ARENAS];
+    /* atomic, relaxed: of all shelves; a stale one keeps a slab more or less */
+    _Atomic uint32_t spare_slots;
     shelf_t shelves[ARENAS][HAK_CLASSES];
 } armor;
 
@@ -134,24 +133,31 @@ static void list(shelf_t *shelf, hak_slab_t *slab) {
     slab->listed = true;
 }
 
-/* Of a shelf the first does not count among all: a pair would change it each time. */
-static unsigned beyond_first(const shelf_t *shelf, const hak_slab_t *slab) {
-    return shelf->spare_slots != 0 ? (unsigned)shelf->spare_slots - slab->slots : 0;
+/* A slab without a live block: whether it counts as one that is kept though there are others. */
+static bool *charge_of(const hak_slab_t *slab) {
+    hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
+    return &sheet->charged[slab->index];
 }
 
-/* The slab has no live block, or not none any more. */
-static void count_spare(shelf_t *shelf, const hak_slab_t *slab, int sign) {
-    unsigned before = beyond_first(shelf, slab);
-    shelf->spare_slots = (uint8_t)(shelf->spare_slots + sign * slab->slots);
-    unsigned after = beyond_first(shelf, slab);
-    if (after != before) {
-        hak_add_relaxed(&armor.spare_slots, after - before);
+static void set_charged(shelf_t *shelf, const hak_slab_t *slab, bool charged) {
+    bool *charge = charge_of(slab);
+    if (*charge != charged) {
+        unsigned slots = charged ? slab->slots : 0U - slab->slots;
+        *charge = charged;
+        shelf->spare_slots = (uint8_t)(shelf->spare_slots + slots);
+        hak_add_relaxed(&armor.spare_slots, slots);
     }
 }
 
-static bool may_keep(const shelf_t *shelf) {
-    uint32_t all = hak_load_relaxed(&armor.spare_slots);
-    return shelf->spare_slots <= SPARE_SLOTS && all <= SPARE_SLOTS_ALL;
+/* Free of charge if no other slab has room, or a pair would acquire one each time. */
+static bool may_keep(shelf_t *shelf, const hak_slab_t *slab) {
+    bool others = shelf->slabs != NULL && (shelf->slabs != slab || slab->next != NULL);
+    bool affordable = shelf->spare_slots + slab->slots <= SPARE_SLOTS &&
+                      hak_load_relaxed(&armor.spare_slots) + slab->slots <= SPARE_SLOTS_ALL;
+    if (others && affordable) {
+        set_charged(shelf, slab, true);
+    }
+    return !others || affordable;
 }
 
 static hak_slab_t *acquire(shelf_t *shelf, unsigned cls, unsigned arena) {
@@ -161,7 +167,6 @@ static hak_slab_t *acquire(shelf_t *shelf, unsigned cls, unsigned arena) {
     hak_slab_t *slab = hak_armor_slab_acquire(cls, arena);
     if (slab != NULL) {
         list(shelf, slab);
-        count_spare(shelf, slab, 1);
     }
     return slab;
 }
@@ -293,7 +298,7 @@ static void release(shelf_t *shelf, hak_slab_t *slab) {
     if (slab->listed) {
         unlist(shelf, slab);
     }
-    count_spare(shelf, slab, -1);
+    set_charged(shelf, slab, false);
     hak_armor_slab_release(slab);
 }
 
@@ -301,8 +306,7 @@ static void release(shelf_t *shelf, hak_slab_t *slab) {
  * now all of it becomes untouchable. */
 static HAK_NOINLINE void keep_or_release(shelf_t *shelf, hak_slab_t *slab,
                                          hak_armor_finding_t *finding) {
-    count_spare(shelf, slab, 1);
-    if (!may_keep(shelf) &&
+    if (!may_keep(shelf, slab) &&
         (finding->fault != HAK_ARMOR_SOUND || all_sound(slab, finding) || armor.go_on)) {
         release(shelf, slab);
     }
@@ -376,7 +380,7 @@ HAK_INLINE void *hand_out(shelf_t *shelf, unsigned cls, size_t size, hak_origin_
     }
     hak_slab_t *slab = place.slab;
     if (HAK_UNLIKELY(slab->free_count-- == hak_load_relaxed(&slab->carved))) {
-        count_spare(shelf, slab, -1);
+        set_charged(shelf, slab, false);
     }
     *place.note =
         (hak_note_t){.size = (uint16_t)size, .state = HAK_LIVE, .origin = (uint8_t)origin};

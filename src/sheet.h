@@ -30,7 +30,8 @@ typedef struct {
     hak_note_t behind; /* NEVER, as number 0 of each slab is: what follows the last block of all */
     uint64_t free[HAK_SLOTS][HAK_SHEET_BLOCKS / 64];
     uint16_t free_bits[HAK_SLOTS];    /* how many are set */
-    _Atomic uint8_t arena[HAK_SLOTS]; /* atomic, relaxed: of the slab that starts there */
+    bool charged[HAK_SLOTS];          /* of the slab that starts there: it is a spare one */
+    _Atomic uint8_t arena[HAK_SLOTS]; /* atomic, relaxed: likewise */
 } hak_sheet_t;
 
 typedef enum {
