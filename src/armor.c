@@ -44,6 +44,7 @@ typedef struct {
     uint64_t random;          /* 0 before the first slab */
     hak_slab_t *slabs;        /* with blocks that are not ready yet */
     void **held;              /* quarantine; NULL before the first free */
+    const hak_slab_t *unpaid; /* the one spare slab that is not charged; NULL: there is none */
     void *ready[CHOICE_MOST]; /* to be handed out next */
 } shelf_t;
 
@@ -149,15 +150,28 @@ static void set_charged(shelf_t *shelf, const hak_slab_t *slab, bool charged) {
     }
 }
 
-/* Free of charge if no other slab has room, or a pair would acquire one each time. */
+/* One is free of charge, if no other slab has room, or a pair would acquire one each time. */
 static bool may_keep(shelf_t *shelf, const hak_slab_t *slab) {
     bool others = shelf->slabs != NULL && (shelf->slabs != slab || slab->next != NULL);
+    if (!others && shelf->unpaid == NULL) {
+        shelf->unpaid = slab;
+        return true;
+    }
     bool affordable = shelf->spare_slots + slab->slots <= SPARE_SLOTS &&
                       hak_load_relaxed(&armor.spare_slots) + slab->slots <= SPARE_SLOTS_ALL;
-    if (others && affordable) {
+    if (affordable) {
         set_charged(shelf, slab, true);
     }
-    return !others || affordable;
+    return affordable;
+}
+
+/* The slab gets a live block, or goes. */
+static void end_spare(shelf_t *shelf, const hak_slab_t *slab) {
+    if (shelf->unpaid == slab) {
+        shelf->unpaid = NULL;
+    } else {
+        set_charged(shelf, slab, false);
+    }
 }
 
 static hak_slab_t *acquire(shelf_t *shelf, unsigned cls, unsigned arena) {
@@ -298,7 +312,7 @@ static void release(shelf_t *shelf, hak_slab_t *slab) {
     if (slab->listed) {
         unlist(shelf, slab);
     }
-    set_charged(shelf, slab, false);
+    end_spare(shelf, slab);
     hak_armor_slab_release(slab);
 }
 
@@ -380,7 +394,7 @@ HAK_INLINE void *hand_out(shelf_t *shelf, unsigned cls, size_t size, hak_origin_
     }
     hak_slab_t *slab = place.slab;
     if (HAK_UNLIKELY(slab->free_count-- == hak_load_relaxed(&slab->carved))) {
-        set_charged(shelf, slab, false);
+        end_spare(shelf, slab);
     }
     *place.note =
         (hak_note_t){.size = (uint16_t)size, .state = HAK_LIVE, .origin = (uint8_t)origin};

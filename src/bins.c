@@ -452,7 +452,11 @@ static void adjust_hold(hak_heap_t *heap, size_t found_slots) {
     }
 }
 
-/* Room, hold and bits change under the lock: a fork finds them in keeping with each other, but for
+/* A free in a signal handler may so take the bins of other classes from a thread that it
+ * interrupted in one of them. As of the handler's own class, that is malloc in a handler that
+ * interrupted malloc.
+ *
+ * Room, hold and bits change under the lock: a fork finds them in keeping with each other, but for
  * the room of a class that has just become scattered, which is the longer one until the next look.
  */
 static HAK_NOINLINE void look_at_scattered(hak_heap_t *heap) {
