@@ -113,7 +113,7 @@ static compare_command_t command_for(const compare_settings_t *settings, const c
                                      const compare_allocator_t *allocator,
                                      const char *const *environment) {
     return (compare_command_t){.argv = row->argv,
-                               .preload = allocator->library,
+                               .preload = allocator->preload,
                                .environment = environment,
                                .directory = settings->scratch_dir,
                                .input = row->workload->input,

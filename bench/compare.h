@@ -42,7 +42,7 @@
 
 typedef struct {
     const char *name;
-    const char *library; /* absolute path; NULL: the system's malloc, nothing is preloaded */
+    const char *preload; /* absolute path; NULL: the system's malloc, nothing is preloaded */
 } compare_allocator_t;
 
 typedef struct {

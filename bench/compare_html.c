@@ -290,7 +290,7 @@ static void write_notes(const page_t *page, const compare_report_t *report) {
         compare_write_escaped(page->html, allocator->name);
         fputs(": ", page->html);
         compare_write_escaped(page->html,
-                              allocator->library != NULL ? allocator->library : "no preload");
+                              allocator->preload != NULL ? allocator->preload : "no preload");
         fputs("</li>\n", page->html);
     }
     write_failures(page);

@@ -147,7 +147,7 @@ static void run_cell(const compare_settings_t *settings, compare_memory_result_t
     static const char *const environment[] = {NULL};
     compare_memory_cell_t *cell = &result->cells[allocator];
     compare_command_t command = {.argv = result->row.argv,
-                                 .preload = settings->allocators[allocator].library,
+                                 .preload = settings->allocators[allocator].preload,
                                  .environment = environment,
                                  .directory = settings->scratch_dir};
     compare_sample_t sample;

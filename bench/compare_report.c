@@ -64,7 +64,7 @@ void compare_print_machine(const compare_settings_t *settings) {
     for (int i = 0; i < settings->allocator_count; i++) {
         const compare_allocator_t *allocator = &settings->allocators[i];
         printf("%-12s%s: %s\n", i == 0 ? "allocators:" : "", allocator->name,
-               allocator->library != NULL ? allocator->library : "no preload");
+               allocator->preload != NULL ? allocator->preload : "no preload");
     }
 }
 

@@ -4,20 +4,10 @@
 
 #include <pthread.h>
 
-static int pipe_ends[2];
+#include "readable.h"
 
 static int set_up_group(void **state) {
-    return pipe(pipe_ends) == 0 ? pool_case_set_up_group(state) : -1;
-}
-
-/* Whether the byte can be read, without a fault. */
-static bool is_readable(const char *p) {
-    char byte;
-    bool readable = write(pipe_ends[1], p, 1) == 1;
-    if (readable) {
-        CHECK(read(pipe_ends[0], &byte, 1) == 1);
-    }
-    return readable;
+    return readable_start() ? pool_case_set_up_group(state) : -1;
 }
 
 /* ---- Blocks ------------------------------------------------------------------------------------

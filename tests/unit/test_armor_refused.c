@@ -3,24 +3,14 @@
 #include "armor_case.h"
 
 #include "armor_slab.h"
+#include "readable.h"
 
 #define COUNT 200 /* more than a SuperSlab */
 
 static const uint8_t classes[] = {CLASS_32K, 0, CLASS_16K, CLASS_80, 40, 1};
 
-static int pipe_ends[2];
-
 static int set_up_group(void **state) {
-    return pipe(pipe_ends) == 0 ? pool_case_set_up_group(state) : -1;
-}
-
-static bool is_readable(const char *p) {
-    char byte;
-    bool readable = write(pipe_ends[1], p, 1) == 1;
-    if (readable) {
-        CHECK(read(pipe_ends[0], &byte, 1) == 1);
-    }
-    return readable;
+    return readable_start() ? pool_case_set_up_group(state) : -1;
 }
 
 /* ---- The nth call fails

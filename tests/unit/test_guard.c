@@ -7,24 +7,13 @@
 
 #include "canary.h"
 #include "large_case.h"
+#include "readable.h"
 
 #define SMALL ((size_t)100)
 
-static int pipe_ends[2];
-
-/* Whether the byte can be read, without a fault. */
-static bool is_readable(const char *p) {
-    char byte;
-    bool readable = write(pipe_ends[1], p, 1) == 1;
-    if (readable) {
-        CHECK(read(pipe_ends[0], &byte, 1) == 1);
-    }
-    return readable;
-}
-
 static int set_up_group(void **state) {
     hak_canary_init();
-    return pipe(pipe_ends) == 0 ? large_case_set_up_group(state) : -1;
+    return readable_start() ? large_case_set_up_group(state) : -1;
 }
 
 static char *guard_alloc(size_t size, size_t align) {
