@@ -67,7 +67,7 @@ static uint32_t first_interval(unsigned cls) {
 }
 
 /* A thread that needs few blocks of a class gets few: they all have to go home when it ends. */
-static uint32_t batch_start(unsigned cls) {
+uint32_t hak_bins_batch_start(unsigned cls) {
     return few_for_samples(hak_clamp(1024 / hak_class_stride(cls), 1, 8));
 }
 
@@ -87,7 +87,7 @@ void hak_bins_reset(hak_heap_t *heap) {
         heap->shelves[cls].calm = heap->shelves[cls].waited = heap->shelves[cls].paced = 0;
         heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
         heap->shelves[cls].seen = heap->shelves[cls].recycles = false;
-        heap->shelves[cls].batch = batch_start(cls);
+        heap->shelves[cls].batch = hak_bins_batch_start(cls);
         heap->shelves[cls].drains = heap->shelves[cls].scattered = 0;
         hak_store_relaxed(&heap->shelves[cls].passed, 0);
         heap->shelves[cls].passed_told = 0;

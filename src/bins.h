@@ -43,6 +43,8 @@
 
 /* For a heap without blocks in bins: intervals and batches as at its birth. */
 void hak_bins_reset(hak_heap_t *heap);
+/* How many blocks of the class a heap wants at first. */
+uint32_t hak_bins_batch_start(unsigned cls);
 /* By the heap's thread, without the lock: the class needed more than it had kept. */
 void hak_bins_widen(hak_heap_t *heap, unsigned cls);
 /* Likewise: the class's interval ran out. */

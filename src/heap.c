@@ -15,6 +15,8 @@
 
 /* A refill goes on to further slabs, up to this many, while it has less than half of its wish. */
 #define REFILL_SLABS 4
+/* Of what a class has out, the part by which one refill may add to it. */
+#define FRESH_SHARE 8
 /* Orphans looked at by one adoption: bounds the work. */
 #define ADOPT_TRIES 4
 
@@ -130,9 +132,15 @@ void hak_heap_keep_peak(hak_tier_t grown) {
     }
 }
 
-/* Fresh memory is the last resort: idle bins give back what they hold first. */
+/* Fresh memory is the last resort: idle bins give back what they hold first. But of many classes a
+ * heap needs a few blocks, for which a page is enough: an EMPTY slot would be lost to those that
+ * need all of it. */
 static hak_slab_t *acquire_locked(hak_heap_t *heap, unsigned cls) {
-    hak_slab_t *slab = hak_pool_acquire_resident(cls);
+    bool is_first = heap->shelves[cls].slab_count == 0;
+    hak_slab_t *slab = is_first ? hak_pool_acquire_sparse(cls) : NULL;
+    if (slab == NULL) {
+        slab = hak_pool_acquire_resident(cls);
+    }
     if (slab == NULL && heap == hak_tls_heap && hak_bins_drain_idle_locked(heap, cls)) {
         slab = hak_pool_acquire_resident(cls);
     }
@@ -175,10 +183,19 @@ static void populate_locked(hak_heap_t *heap, hak_slab_t *slab) {
     hak_slab_populate(slab, (others + here) / 8);
 }
 
+/* How many blocks a refill may have where that takes memory that was no block yet: an eighth of
+ * what is out. The bin is empty, so that is what the program has, but for what others hold of it.
+ */
+static unsigned fresh_most(const hak_heap_t *heap, unsigned cls) {
+    return (unsigned)hak_max(hak_load_relaxed(&heap->shelves[cls].out) / FRESH_SHARE,
+                             hak_bins_batch_start(cls));
+}
+
 /* The one place where blocks come from. The order is the invariant: what others sent back first,
  * then, slab by slab, free blocks before uncarved ones, then an orphan's slab, then the pool. */
 static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain_t *chain) {
     heap->refills[HAK_FROM_REMOTE] += hak_home_drain_ready_locked(heap);
+    unsigned fresh = fresh_most(heap, cls);
     for (int tries = 0; tries < REFILL_SLABS; tries++) {
         hak_slab_t *slab = heap->shelves[cls].slabs;
         hak_source_t source = HAK_FROM_NEXT;
@@ -191,6 +208,10 @@ static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain
             return;
         }
         if (slab->free_count == 0) {
+            if (chain->count >= fresh) {
+                return;
+            }
+            want = (unsigned)hak_min(want, fresh);
             populate_locked(heap, slab);
         }
         heap->refills[source]++;

@@ -427,15 +427,23 @@ static void trace_stage2(const hak_superslab_t *ss, int first, unsigned cls) {
     }
 }
 
-/* The fullest SuperSlab with room: in EMPTY slots only, or in any that are not ACTIVE. */
-static hak_slab_t *acquire_stage2(unsigned cls, bool only_empty, int tries_max, uint32_t now_ms) {
+typedef enum { ONLY_EMPTY, ONLY_UNUSED, EMPTY_OR_UNUSED } which_slots_t;
+
+static uint32_t slots_of(const hak_superslab_t *ss, which_slots_t which) {
+    uint32_t unused = ~(ss->active | ss->empty);
+    return which == ONLY_EMPTY ? ss->empty : which == ONLY_UNUSED ? unused : unused | ss->empty;
+}
+
+/* The fullest SuperSlab with room. */
+static hak_slab_t *acquire_stage2(unsigned cls, which_slots_t which, int tries_max,
+                                  uint32_t now_ms) {
     unsigned count = hak_class_info[cls].slots;
     int tries = 0;
     for (uint32_t bits = pool.partly.bucket_bits; bits != 0;) {
         unsigned fullest = 31 - (unsigned)__builtin_clz(bits);
         bits &= ~((uint32_t)1 << fullest);
         for (hak_superslab_t *ss = pool.partly.buckets[fullest]; ss != NULL; ss = ss->next) {
-            int first = find_run(only_empty ? ss->empty : ~ss->active, count);
+            int first = find_run(slots_of(ss, which), count);
             if (first >= 0) {
                 HAK_COUNT(stage2);
                 trace_stage2(ss, first, cls);
@@ -489,13 +497,13 @@ static hak_slab_t *acquire_from_system(unsigned cls, bool grown, uint32_t now_ms
 static hak_slab_t *acquire_resident(unsigned cls, uint32_t now_ms) {
     hak_slab_t *slab = acquire_stage1(cls);
     if (slab == NULL && pool.empties.newest != NULL) {
-        slab = acquire_stage2(cls, true, RUN_TRIES, now_ms);
+        slab = acquire_stage2(cls, ONLY_EMPTY, RUN_TRIES, now_ms);
     }
     return slab != NULL ? slab : acquire_from_lru(cls, true, now_ms);
 }
 
 static hak_slab_t *acquire_any(unsigned cls, bool grown, uint32_t now_ms) {
-    hak_slab_t *slab = acquire_stage2(cls, false, RUN_TRIES, now_ms);
+    hak_slab_t *slab = acquire_stage2(cls, EMPTY_OR_UNUSED, RUN_TRIES, now_ms);
     if (slab == NULL) {
         slab = acquire_from_lru(cls, false, now_ms);
     }
@@ -503,7 +511,7 @@ static hak_slab_t *acquire_any(unsigned cls, bool grown, uint32_t now_ms) {
         slab = acquire_from_system(cls, grown, now_ms);
     }
     if (slab == NULL) { /* no memory: now the search may take as long as it takes */
-        slab = acquire_stage2(cls, false, INT32_MAX, now_ms);
+        slab = acquire_stage2(cls, EMPTY_OR_UNUSED, INT32_MAX, now_ms);
     }
     return slab;
 }
@@ -511,6 +519,17 @@ static hak_slab_t *acquire_any(unsigned cls, bool grown, uint32_t now_ms) {
 hak_slab_t *hak_pool_acquire_resident(unsigned cls) {
     hak_lock(&pool.lock);
     hak_slab_t *slab = acquire_resident(cls, hak_os.now_ms());
+    hak_unlock(&pool.lock);
+    return slab;
+}
+
+hak_slab_t *hak_pool_acquire_sparse(unsigned cls) {
+    hak_lock(&pool.lock);
+    uint32_t now_ms = hak_os.now_ms();
+    hak_slab_t *slab = acquire_stage1(cls);
+    if (slab == NULL) {
+        slab = acquire_stage2(cls, ONLY_UNUSED, RUN_TRIES, now_ms);
+    }
     hak_unlock(&pool.lock);
     return slab;
 }

@@ -36,6 +36,10 @@ typedef struct {
 hak_slab_t *hak_pool_acquire(unsigned cls, bool grown);
 /* The same of memory that is resident, kept from earlier use; NULL when there is none. */
 hak_slab_t *hak_pool_acquire_resident(unsigned cls);
+/* The same for who may need little of it: an EMPTY slab of the class, or UNUSED slots of a
+ * SuperSlab that is at work, of which only what is carved becomes resident; NULL when there is
+ * neither. */
+hak_slab_t *hak_pool_acquire_sparse(unsigned cls);
 /* slab: ACTIVE, all blocks home, on no list of a heap. */
 void hak_pool_release(hak_slab_t *slab);
 /* Gives back so much of what is retained, the oldest first, as far as there is any. */

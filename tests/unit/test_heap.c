@@ -23,11 +23,61 @@ UNIT_CHILD(heap_refill_first_one_carves_a_small_batch) {
     CHECK(hak_load_relaxed(&slab->owner) == hak_tls_heap);
 }
 
-UNIT_CHILD(heap_refill_in_a_row_doubles_the_batch) {
-    void *blocks[8 + 16 + 32];
-    allocate(blocks, 8 + 16 + 32, 64);
-    CHECK(hak_counters.refills == 3);
-    CHECK(slab_of(blocks[0])->carved == 8 + 16 + 32);
+/* Few blocks are made ahead of need, and yet few refills are needed for many. */
+UNIT_CHILD(heap_refill_of_fresh_memory_is_a_share_of_what_is_out) {
+    for (unsigned live = 1; live <= 3000; live++) {
+        CHECK(hak_malloc(64) != NULL);
+        CHECK(own_shelf(64)->out <= live + hak_max(live / 8, 8));
+    }
+    CHECK(hak_counters.refills < 80);
+}
+
+UNIT_CHILD(heap_refill_from_free_lists_is_a_whole_batch) {
+    void *blocks[1000];
+    allocate(blocks, 1000, 64);
+    for (unsigned i = 1; i < 1000; i++) {
+        hak_free(blocks[i]);
+    }
+    hak_heap_trim();
+    uint64_t refills = hak_counters.refills;
+    uint32_t interval = own_bin(64)->interval;
+    CHECK(interval >= 128 && slab_of(blocks[0])->free_count >= 512);
+    allocate(blocks, 512, 64);
+    CHECK(hak_counters.refills - refills <= 512 / 128);
+}
+
+/* Room that free blocks leave is no reason to make more. */
+UNIT_CHILD(heap_refill_that_found_free_blocks_carves_none) {
+    void *blocks[1000];
+    allocate(blocks, 1000, 64);
+    for (unsigned i = 0; i < 1000; i += 20) {
+        hak_free(blocks[i]);
+    }
+    hak_heap_trim();
+    uint64_t carved = hak_counters.carved_blocks;
+    for (unsigned i = 0; i < 50; i++) {
+        CHECK(hak_malloc(64) != NULL);
+    }
+    CHECK(hak_counters.carved_blocks == carved);
+}
+
+/* Of a class it never had, a heap may need a page: it leaves a whole EMPTY slot to others. */
+UNIT_CHILD(heap_first_slab_of_a_class_leaves_resident_slots_alone) {
+    void *blocks[2000];
+    allocate(blocks, 2000, 64);
+    for (unsigned i = 0; i < 2000; i++) {
+        hak_free(blocks[i]);
+    }
+    void *keeps_the_superslab = hak_malloc(1000);
+    hak_heap_trim();
+    size_t empty = figures().stats.slots_empty;
+    CHECK(empty != 0);
+    void *first = hak_malloc(96);
+    CHECK(figures().stats.slots_empty == empty);
+    void *more[1000]; /* and a second slab takes one */
+    allocate(more, 1000, 96);
+    CHECK(figures().stats.slots_empty < empty);
+    CHECK(first != NULL && keeps_the_superslab != NULL);
 }
 
 UNIT_CHILD(heap_refill_free_list_comes_before_carving) {
@@ -351,7 +401,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heap_get_first_call_makes_an_owned_heap),
         cmocka_unit_test(heap_refill_first_one_carves_a_small_batch),
-        cmocka_unit_test(heap_refill_in_a_row_doubles_the_batch),
+        cmocka_unit_test(heap_refill_of_fresh_memory_is_a_share_of_what_is_out),
+        cmocka_unit_test(heap_refill_from_free_lists_is_a_whole_batch),
+        cmocka_unit_test(heap_refill_that_found_free_blocks_carves_none),
+        cmocka_unit_test(heap_first_slab_of_a_class_leaves_resident_slots_alone),
         cmocka_unit_test(heap_refill_free_list_comes_before_carving),
         cmocka_unit_test(heap_refill_remote_queue_comes_before_free_list),
         cmocka_unit_test(heap_refill_own_slabs_come_before_the_pool),

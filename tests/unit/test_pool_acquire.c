@@ -139,6 +139,28 @@ static void pool_acquire_takes_resident_memory_first(void **state) {
     pool_release(other);
 }
 
+/* Of its own class one that is EMPTY, of others none; no further SuperSlab for it. */
+static void pool_acquire_sparse_takes_no_resident_memory_of_others(void **state) {
+    (void)state;
+    hak_slab_t *slabs[HAK_SLOTS];
+    assert_null(hak_pool_acquire_sparse(CLASS_80));
+    pool_fill_superslab(slabs, CLASS_64);
+    assert_null(hak_pool_acquire_sparse(CLASS_80));
+    pool_release_used(slabs[0], 4096);
+    assert_null(hak_pool_acquire_sparse(CLASS_80)); /* resident, and of another class */
+    hak_slab_t *same = hak_pool_acquire_sparse(CLASS_64);
+    assert_ptr_equal(same, slabs[0]);
+    pool_release_used(same, 4096);
+    assert_true(hak_pool_trim());
+    hak_slab_t *given_back = hak_pool_acquire_sparse(CLASS_80);
+    assert_ptr_equal(given_back, slabs[0]);
+    assert_int_equal(given_back->dirty_pages, 0);
+    pool_release(given_back);
+    for (unsigned i = 1; i < HAK_SLOTS; i++) {
+        pool_release(slabs[i]);
+    }
+}
+
 static void pool_acquire_of_a_grown_heap_asks_for_huge_pages(void **state) {
     (void)state;
     hak_slab_t *first = hak_pool_acquire(CLASS_64, false);
@@ -349,6 +371,7 @@ int main(void) {
         CASE(pool_acquire_with_full_superslab_maps_another),
         CASE(pool_acquire_prefers_fullest_superslab),
         CASE(pool_acquire_takes_resident_memory_first),
+        CASE(pool_acquire_sparse_takes_no_resident_memory_of_others),
         CASE(pool_acquire_of_a_grown_heap_asks_for_huge_pages),
         CASE(pool_trim_of_a_part_declines_huge_pages),
         CASE(pool_shed_gives_back_the_oldest),
