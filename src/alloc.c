@@ -313,7 +313,7 @@ void *hak_malloc_miss(size_t size) {
 
 void *hak_alloc_mid(size_t size, void *(*miss)(size_t)) {
     if (HAK_LIKELY(size <= HAK_MID_MAX)) {
-        hak_bin_t *bin = hak_heap_bin(hak_tls_heap, hak_mid_class_table[(size - 1) >> 7]);
+        hak_bin_t *bin = hak_heap_bin(hak_tls_heap, hak_class_of(size));
         void *block = bin->head;
         if (HAK_LIKELY(block != NULL)) {
             return hak_bin_pop(bin, block);

@@ -318,7 +318,7 @@ static hak_heap_t *make_heap(void) {
         bin->inverse = bin->bound = info->slots == 1 ? info->inverse : 0;
     }
     for (size_t i = 0; i <= HAK_TINY_MAX / 16; i++) {
-        heap->tiny_bins[i] = hak_heap_bin(heap, hak_tiny_class_table[i]);
+        heap->tiny_bins[i] = hak_heap_bin(heap, hak_class_table[i]);
     }
     hak_bins_reset(heap);
     hak_store_relaxed(&heap->state, HAK_HEAP_ORPHAN);

@@ -25,15 +25,12 @@ typedef struct {
 } hak_class_info_t;
 
 extern HAK_HIDDEN const hak_class_info_t hak_class_info[HAK_CLASSES];
-/* Class by (size + 15) / 16, sizes to HAK_TINY_MAX. */
-extern HAK_HIDDEN const uint8_t hak_tiny_class_table[HAK_TINY_MAX / 16 + 1];
-/* Class by (size - 1) / 128, sizes to HAK_MID_MAX; entries below HAK_TINY_MAX are not used. */
-extern HAK_HIDDEN const uint8_t hak_mid_class_table[HAK_MID_MAX / 128];
+/* Class by (size + 15) / 16, sizes to HAK_MID_MAX. */
+extern HAK_HIDDEN const uint8_t hak_class_table[HAK_MID_MAX / 16 + 1];
 
 /* size <= HAK_MID_MAX; 0 counts as 1. */
 HAK_INLINE unsigned hak_class_of(size_t size) {
-    return size <= HAK_TINY_MAX ? hak_tiny_class_table[(size + 15) >> 4]
-                                : hak_mid_class_table[(size - 1) >> 7];
+    return hak_class_table[(size + 15) >> 4];
 }
 
 HAK_INLINE size_t hak_class_stride(unsigned cls) {
@@ -46,7 +43,7 @@ HAK_INLINE unsigned hak_class_index(unsigned cls, size_t offset) {
 }
 
 /* The lowest class whose blocks hold size bytes and are all multiples of align (a power of two),
- * or HAK_CLASSES when there is none. */
+ * or HAK_CLASSES when there is none, or where whole pages would fit much better. */
 unsigned hak_class_of_aligned(size_t size, size_t align);
 
 #endif

@@ -1,5 +1,5 @@
 // A mid block written to after it was freed: found when it is to be handed out again.
-// expect: hakmem: free list is corrupt: %P was written to after it was freed \(class [0-9]+, 20480 bytes\)
+// expect: hakmem: free list is corrupt: %P was written to after it was freed \(class [0-9]+, 21760 bytes\)
 // hardened: hakmem: use after free: %P was written to at 0x[0-9a-f]+ after it was freed \(class [0-9]+, [0-9]+ bytes\)
 #include "misuse.h"
 

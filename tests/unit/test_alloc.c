@@ -284,7 +284,7 @@ static void free_twice_aborts_naming_the_block(void **state) {
     snprintf(line, sizeof line, "hakmem: double free of %p (class 6, 112 bytes)\n", small);
     unit_assert_aborts(free_twice, small, line);
     void *wide = hak_malloc(20000);
-    snprintf(line, sizeof line, "hakmem: double free of %p (class %u, 20480 bytes)\n", wide,
+    snprintf(line, sizeof line, "hakmem: double free of %p (class %u, 21760 bytes)\n", wide,
              hak_class_of(20000));
     unit_assert_aborts(free_twice, wide, line);
     hak_free(small);
