@@ -89,6 +89,7 @@ void hak_bins_reset(hak_heap_t *heap) {
         heap->shelves[cls].seen = heap->shelves[cls].recycles = false;
         heap->shelves[cls].batch = hak_bins_batch_start(cls);
         heap->shelves[cls].drains = heap->shelves[cls].scattered = 0;
+        heap->shelves[cls].borrowed = 0;
         hak_store_relaxed(&heap->shelves[cls].passed, 0);
         heap->shelves[cls].passed_told = 0;
     }

@@ -5,6 +5,7 @@
 #include "flight.h"
 
 #include "guard.h"
+#include "heap.h"
 #include "message.h"
 #include "pool.h"
 
@@ -57,6 +58,9 @@ static const char *owner_name(const hak_heap_t *owner) {
     }
     if (owner == hak_flight_heap) {
         return "this thread";
+    }
+    if (hak_heap_is_common(owner)) {
+        return "all threads";
     }
     return hak_load_relaxed(&owner->state) == HAK_HEAP_ORPHAN ? "an ended thread"
                                                               : "another thread";

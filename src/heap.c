@@ -17,6 +17,8 @@
 #define REFILL_SLABS 4
 /* Of what a class has out, the part by which one refill may add to it. */
 #define FRESH_SHARE 8
+/* Where fewer blocks may be shared, a thread may as well have a page of its own. */
+#define COMMON_LEAST 2
 /* Orphans looked at by one adoption: bounds the work. */
 #define ADOPT_TRIES 4
 
@@ -37,7 +39,8 @@ static struct {
     hak_heap_t *_Atomic all;            /* written under lock; heaps are never removed */
     hak_heap_t *orphans, *orphans_tail; /* guarded by lock */
     _Atomic size_t orphan_count;        /* written under lock; a hint without it */
-    size_t heap_count;                  /* guarded by lock */
+    hak_heap_t *_Atomic common;         /* set once, under lock; release and acquire */
+    size_t heap_count;                  /* guarded by lock; without the common one */
     pthread_key_t key;                  /* const after init: its destructor tells of exits */
     bool has_key;                       /* const after init */
     bool ready;                         /* guarded by lock */
@@ -240,20 +243,46 @@ static void *take_first(hak_bin_t *bin) {
     return live(block);
 }
 
-static void *refill_from_slabs_locked(hak_heap_t *heap, unsigned cls) {
+/* Under the lock of the source: the heap itself, or the common one. The bins are the thread's own,
+ * and a fork finds the blocks in them, since it waits for the lock. */
+static void *refill_locked(hak_heap_t *heap, hak_heap_t *source, unsigned cls, size_t most) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     hak_chain_t chain = {NULL, NULL, 0};
     hak_bins_note_miss(heap, cls);
-    unsigned most = hak_options.refill != 0 ? hak_options.refill : UINT32_MAX;
-    fill_locked(heap, cls, (unsigned)hak_min(shelf->batch, most), &chain);
+    if (hak_options.refill != 0) {
+        most = hak_min(most, hak_options.refill);
+    }
+    fill_locked(source, cls, (unsigned)hak_min(shelf->batch, most), &chain);
     shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, bin->interval);
     hak_bin_splice(bin, chain.head, chain.tail);
     hak_bins_note_refill(heap, cls, chain.count);
     hak_bins_add_passed(heap, cls, (int)chain.count);
-    hak_heap_note_locked(heap, HAK_EVENT_REFILL, cls, chain.head, chain.count);
+    hak_heap_note_locked(source, HAK_EVENT_REFILL, cls, chain.head, chain.count);
     HAK_COUNT(refills);
+    shelf->borrowed += source != heap ? chain.count : 0;
     return take_first(bin);
+}
+
+static void *refill_from(hak_heap_t *heap, hak_heap_t *source, unsigned cls, size_t most) {
+    hak_lock(&source->lock);
+    void *block = refill_locked(heap, source, cls, most);
+    hak_unlock(&source->lock);
+    hak_home_help(source);
+    return block;
+}
+
+bool hak_heap_is_common(const hak_heap_t *heap) {
+    return heap != NULL && heap == hak_load_acquire(&registry.common); /* see make_common() */
+}
+
+/* How many blocks a thread may still take from slabs that it shares. One that needs few of a class
+ * would leave most of a page of its own empty, and so would each of a hundred like it. */
+static size_t common_left(const hak_heap_t *heap, unsigned cls) {
+    const hak_shelf_t *shelf = &heap->shelves[cls];
+    size_t most = ((size_t)hak_options.common << 10) / hak_class_stride(cls);
+    bool has_own = hak_load_relaxed(&shelf->out) != 0; /* slabs without a block out are given up */
+    return has_own || most < COMMON_LEAST || shelf->borrowed >= most ? 0 : most - shelf->borrowed;
 }
 
 void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
@@ -261,13 +290,16 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
     if (hak_bins_take_reserve(heap, cls)) {
         block = take_first(hak_heap_bin(heap, cls));
     }
-    if (block == NULL) { /* even after the reserve came back: a signal handler took it all */
-        hak_lock(&heap->lock);
-        block = refill_from_slabs_locked(heap, cls);
-        hak_unlock(&heap->lock);
-        hak_home_help(heap);
+    if (block != NULL) { /* or else a signal handler took all that came back */
+        return block;
     }
-    return block;
+    /* Acquire pairs with the release in make_common(). */
+    hak_heap_t *common = hak_load_acquire(&registry.common);
+    size_t left = common != NULL ? common_left(heap, cls) : 0;
+    if (left != 0) {
+        block = refill_from(heap, common, cls, left);
+    }
+    return block != NULL ? block : refill_from(heap, heap, cls, SIZE_MAX);
 }
 
 /* ---- Birth and exit -------------------------------------------------------------------------- */
@@ -324,8 +356,16 @@ static hak_heap_t *make_heap(void) {
     hak_store_relaxed(&heap->state, HAK_HEAP_ORPHAN);
     heap->all_next = hak_load_relaxed(&registry.all);
     hak_store_relaxed(&registry.all, heap);
-    registry.heap_count++;
     return heap;
+}
+
+/* The heap without a thread whose slabs all threads share: an orphan that stands on no list of
+ * orphans, so nobody adopts it. It is made with the second thread's heap. */
+static void make_common(void) {
+    hak_heap_t *common = make_heap();
+    if (common != NULL) {
+        hak_store_release(&registry.common, common);
+    }
 }
 
 /* An orphan or a new heap, nobody's yet: still in the state of an orphan, on no list. */
@@ -336,6 +376,10 @@ static hak_heap_t *borrow_heap(void) {
         unlist_orphan(heap);
     } else {
         heap = make_heap();
+        registry.heap_count += heap != NULL;
+        if (registry.heap_count == 2 && heap != NULL && hak_options.common != 0) {
+            make_common();
+        }
     }
     hak_tls_in_hand = heap;
     hak_unlock(&registry.lock);
@@ -566,7 +610,8 @@ void hak_heap_after_fork_in_child(void) {
     hak_lock_reset(hak_pool_own_lock());
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
         hak_lock_reset(&heap->lock);
-        if (heap == hak_tls_heap || heap == hak_tls_in_hand || heap->listed) {
+        if (heap == hak_tls_heap || heap == hak_tls_in_hand || heap->listed ||
+            heap == hak_load_relaxed(&registry.common)) {
             continue;
         }
         heap->stale_bins = true;

@@ -45,6 +45,7 @@ typedef struct {
     bool seen;                 /* thread: its first interval has been looked at */
     bool recycles;             /* thread: blocks that went home were wanted once */
     uint32_t batch;            /* thread: blocks that the next refill wants */
+    uint32_t borrowed;         /* thread: blocks taken from the common heap */
     uint32_t drains;           /* thread: since the last refill from slabs */
     uint32_t scattered;        /* thread: frees until blocks are gathered once; 0: they are */
     _Atomic uint32_t

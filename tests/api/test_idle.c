@@ -225,6 +225,38 @@ static void small_blocks_freed_by_others_at_random_leave_48_mib(void) {
     in_child(hand_over_and_idle);
 }
 
+// ---- many threads that hold little ----
+
+enum { HOLDERS = 100, HELD_BYTES = 10 * KIB };
+
+static void *hold_and_stay(void *number) {
+    uint64_t seed = (size_t)number;
+    for (size_t held = 0; held < HELD_BYTES;) {
+        size_t low = (size_t)16 << random_below(&seed, 6);
+        size_t size = low + random_below(&seed, low);
+        void *p = malloc(size);
+        CHECK(p != NULL);
+        memset(p, 1, size);
+        held += size;
+    }
+    wait_and_sleep();
+}
+
+// Stacks and what they hold included.
+static void hold_and_idle(void) {
+    CHECK(malloc(1) != NULL);
+    size_t start = rollup_kib("Rss:");
+    start_threads(HOLDERS, hold_and_stay);
+    size_t idle = rollup_kib("Rss:");
+    if (runs_under_hakmem() && !is_hardened()) {
+        CHECK(idle <= start + HOLDERS * 64);
+    }
+}
+
+static void threads_that_hold_10_kib_cost_64_kib_each(void) {
+    in_child(hold_and_idle);
+}
+
 // ---- trim ----
 
 typedef struct {
@@ -353,6 +385,7 @@ CHECK_MAIN(CASE(burst_freed_in_order_leaves_16_mib),
            CASE(burst_freed_by_other_threads_leaves_16_mib),
            CASE(small_blocks_freed_by_others_in_order_leave_48_mib),
            CASE(small_blocks_freed_by_others_at_random_leave_48_mib),
+           CASE(threads_that_hold_10_kib_cost_64_kib_each),
            CASE(trim_takes_what_an_idle_thread_freed),
            CASE(trim_takes_what_an_idle_thread_freed_for_others),
            CASE(survivors_of_512_bytes_take_no_more_and_leave_nothing))

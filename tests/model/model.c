@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "explore.h"
+#include "options.h"
 #include "scenarios.h"
 #include "snapshot.h"
 #include "toys.h"
@@ -254,6 +255,9 @@ int main(int count, char **words) {
     if (!read_arguments(count, words)) {
         return usage();
     }
+    /* The common heap is an orphan to whoever frees, and an owner to whoever takes: no step of it
+     * is its own, and the scenarios count heaps. */
+    hak_options.common = 0;
     snapshot_install();
     found_t *found = mmap(NULL, sizeof *found, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                           -1, 0);

@@ -68,6 +68,15 @@ static void free_twice_of_an_ended_thread(void *unused) {
     (void)unused;
     void *block = NULL;
     (void)hak_malloc(1);
+    in_thread(thread_allocates, &(work_t){&block, 1, 8192});
+    hak_free(block);
+    hak_free(block);
+}
+
+static void free_twice_of_a_common_slab(void *unused) {
+    (void)unused;
+    void *block = NULL;
+    (void)hak_malloc(1);
     in_thread(thread_allocates, &(work_t){&block, 1, 64});
     hak_free(block);
     hak_free(block);
@@ -77,10 +86,12 @@ static void flight_owner_is_named(void **state) {
     (void)state;
     run(free_twice_of_an_ended_thread);
     expect_line(" of an ended thread: ");
+    run(free_twice_of_a_common_slab);
+    expect_line(" of all threads: ");
 }
 
 static void *hold_its_heap(void *block) {
-    *(void **)block = hak_malloc(64);
+    *(void **)block = hak_malloc(8192); /* so wide that it is the thread's own slab */
     hak_lock(&hak_tls_heap->lock);
     pause();
     return NULL;

@@ -192,6 +192,7 @@ UNIT_CHILD(heap_exit_without_live_blocks_keeps_no_slab) {
     void *blocks[300];
     work_t work = {blocks, 300, 200};
     (void)hak_heap_get();
+    hak_options.common = 0;
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, thread_allocates, &work) == 0);
     pthread_join(thread, NULL);
@@ -216,6 +217,7 @@ UNIT_CHILD(heap_of_new_thread_is_an_orphan_taken_over_whole) {
 UNIT_CHILD(heap_refill_adopts_an_orphans_slab) {
     void *blocks[3];
     (void)hak_heap_get();
+    hak_options.common = 0;
     in_thread(thread_allocates, &(work_t){blocks, 3, 500});
     uint64_t acquisitions = pool_acquisitions();
     void *p = hak_malloc(500);
@@ -231,6 +233,77 @@ UNIT_CHILD(heap_refill_adopts_an_orphans_slab) {
     hak_heap_trim();
     CHECK(slots_active() == 0);
     CHECK(hak_counters.remote_batches == 0);
+}
+
+/* ---- Slabs that all threads share ---- */
+
+static void *takes_from_common(void *argument) {
+    work_t *work = argument;
+    thread_allocates(work);
+    CHECK(hak_heap_is_common(slab_of(work->blocks[0])->owner));
+    CHECK(own_shelf(work->size)->slab_count == 0);
+    CHECK(hak_heap_is_valid());
+    return NULL;
+}
+
+UNIT_CHILD(heap_first_blocks_of_many_threads_share_a_slab) {
+    static void *blocks[50][3];
+    (void)hak_heap_get();
+    for (int i = 0; i < 50; i++) {
+        in_thread(takes_from_common, &(work_t){blocks[i], 3, 100});
+        CHECK(slab_of(blocks[i][2]) == slab_of(blocks[0][0]));
+    }
+    CHECK(slots_active() == 1);
+    CHECK(orphan_count() == 1 && hak_heap_count(&(size_t){0}) == 2); /* the common one is none */
+    for (int i = 0; i < 50; i++) {
+        release(blocks[i], 3);
+    }
+    hak_heap_trim();
+    CHECK(slots_active() == 0 && live_blocks() == 0);
+}
+
+static void *takes_a_page(void *argument) {
+    void **blocks = argument;
+    allocate(blocks, 41, 112); /* 4 KiB are 36 */
+    CHECK(hak_heap_is_common(slab_of(blocks[35])->owner));
+    CHECK(slab_of(blocks[36])->owner == hak_tls_heap);
+    CHECK(own_shelf(112)->borrowed == 36);
+    void *wide = hak_malloc(4096);
+    CHECK(slab_of(wide)->owner == hak_tls_heap);
+    hak_free(wide);
+    return NULL;
+}
+
+UNIT_CHILD(heap_takes_a_page_of_a_class_from_common_slabs_at_most) {
+    static void *blocks[41];
+    (void)hak_heap_get();
+    in_thread(takes_a_page, blocks);
+    release(blocks, 41);
+    hak_heap_trim();
+    CHECK(slots_active() == 0);
+}
+
+UNIT_CHILD(heap_common_is_no_orphan_of_a_fork) {
+    void *blocks[3];
+    (void)hak_heap_get();
+    in_thread(takes_from_common, &(work_t){blocks, 3, 100});
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(orphan_count() == 1);
+        in_thread(takes_from_common, &(work_t){blocks, 3, 100});
+        CHECK(hak_heap_is_valid());
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+UNIT_CHILD(heap_option_common_0_shares_nothing) {
+    void *blocks[3];
+    (void)hak_heap_get();
+    hak_options.common = 0;
+    in_thread(thread_allocates, &(work_t){blocks, 3, 100});
+    CHECK(!hak_heap_is_common(slab_of(blocks[0])->owner));
 }
 
 UNIT_CHILD(heap_free_of_an_orphans_last_block_releases_its_slab) {
@@ -482,6 +555,10 @@ int main(void) {
         cmocka_unit_test(heap_exit_without_live_blocks_keeps_no_slab),
         cmocka_unit_test(heap_of_new_thread_is_an_orphan_taken_over_whole),
         cmocka_unit_test(heap_refill_adopts_an_orphans_slab),
+        cmocka_unit_test(heap_first_blocks_of_many_threads_share_a_slab),
+        cmocka_unit_test(heap_takes_a_page_of_a_class_from_common_slabs_at_most),
+        cmocka_unit_test(heap_common_is_no_orphan_of_a_fork),
+        cmocka_unit_test(heap_option_common_0_shares_nothing),
         cmocka_unit_test(heap_free_of_an_orphans_last_block_releases_its_slab),
         cmocka_unit_test(heap_block_is_free_finds_it_in_another_threads_bin),
         cmocka_unit_test(heap_late_calls_after_exit_work_and_leave_nothing),

@@ -100,6 +100,7 @@ UNIT_CHILD(report_gather_refills_by_source) {
     allocate(blocks, 1, 1024);
     s = figures().stats;
     CHECK(s.refill_remote == 1 && s.refill_free == 1);
+    hak_options.common = 0;
     in_thread(thread_allocates, &(work_t){blocks + 100, 3, 512}); /* leaves a slab to adopt */
     allocate(blocks + 103, 1, 512);
     CHECK(figures().stats.refill_adopted == 1);
