@@ -19,6 +19,7 @@
 #define FRESH_SHARE 8
 /* Where fewer blocks may be shared, a thread may as well have a page of its own. */
 #define COMMON_LEAST 2
+#define COMMON_TRIES 200
 /* Orphans looked at by one adoption: bounds the work. */
 #define ADOPT_TRIES 4
 
@@ -243,35 +244,6 @@ static void *take_first(hak_bin_t *bin) {
     return live(block);
 }
 
-/* Under the lock of the source: the heap itself, or the common one. The bins are the thread's own,
- * and a fork finds the blocks in them, since it waits for the lock. */
-static void *refill_locked(hak_heap_t *heap, hak_heap_t *source, unsigned cls, size_t most) {
-    hak_bin_t *bin = hak_heap_bin(heap, cls);
-    hak_shelf_t *shelf = &heap->shelves[cls];
-    hak_chain_t chain = {NULL, NULL, 0};
-    hak_bins_note_miss(heap, cls);
-    if (hak_options.refill != 0) {
-        most = hak_min(most, hak_options.refill);
-    }
-    fill_locked(source, cls, (unsigned)hak_min(shelf->batch, most), &chain);
-    shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, bin->interval);
-    hak_bin_splice(bin, chain.head, chain.tail);
-    hak_bins_note_refill(heap, cls, chain.count);
-    hak_bins_add_passed(heap, cls, (int)chain.count);
-    hak_heap_note_locked(source, HAK_EVENT_REFILL, cls, chain.head, chain.count);
-    HAK_COUNT(refills);
-    shelf->borrowed += source != heap ? chain.count : 0;
-    return take_first(bin);
-}
-
-static void *refill_from(hak_heap_t *heap, hak_heap_t *source, unsigned cls, size_t most) {
-    hak_lock(&source->lock);
-    void *block = refill_locked(heap, source, cls, most);
-    hak_unlock(&source->lock);
-    hak_home_help(source);
-    return block;
-}
-
 bool hak_heap_is_common(const hak_heap_t *heap) {
     return heap != NULL && heap == hak_load_acquire(&registry.common); /* see make_common() */
 }
@@ -281,8 +253,53 @@ bool hak_heap_is_common(const hak_heap_t *heap) {
 static size_t common_left(const hak_heap_t *heap, unsigned cls) {
     const hak_shelf_t *shelf = &heap->shelves[cls];
     size_t most = ((size_t)hak_options.common << 10) / hak_class_stride(cls);
-    bool has_own = hak_load_relaxed(&shelf->out) != 0; /* slabs without a block out are given up */
+    bool has_own = shelf->slab_count != 0;
     return has_own || most < COMMON_LEAST || shelf->borrowed >= most ? 0 : most - shelf->borrowed;
+}
+
+/* Another heap's lock is never waited for, see heap.h; but few threads take this one for long. */
+static bool try_patiently(hak_lock_t *lock) {
+    for (int tries = 0; tries < COMMON_TRIES; tries++) {
+        if (hak_load_relaxed(&lock->word) == 0 && hak_lock_try(lock)) {
+            return true;
+        }
+        hak_cpu_relax();
+    }
+    return false;
+}
+
+/* False: the heap has to look for blocks itself. */
+static bool borrow_locked(hak_heap_t *heap, unsigned cls, size_t want, hak_chain_t *chain) {
+    /* Acquire pairs with the release in make_common(). */
+    hak_heap_t *common = hak_load_acquire(&registry.common);
+    size_t left = common != NULL ? common_left(heap, cls) : 0;
+    if (left == 0 || !try_patiently(&common->lock)) {
+        return false;
+    }
+    fill_locked(common, cls, (unsigned)hak_min(want, left), chain);
+    hak_unlock(&common->lock);
+    hak_home_help(common);
+    heap->shelves[cls].borrowed += chain->count;
+    return chain->count != 0;
+}
+
+static void *refill_locked(hak_heap_t *heap, unsigned cls) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    hak_chain_t chain = {NULL, NULL, 0};
+    hak_bins_note_miss(heap, cls);
+    unsigned most = hak_options.refill != 0 ? hak_options.refill : UINT32_MAX;
+    unsigned want = (unsigned)hak_min(shelf->batch, most);
+    if (!borrow_locked(heap, cls, want, &chain)) {
+        fill_locked(heap, cls, want, &chain);
+    }
+    shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, bin->interval);
+    hak_bin_splice(bin, chain.head, chain.tail);
+    hak_bins_note_refill(heap, cls, chain.count);
+    hak_bins_add_passed(heap, cls, (int)chain.count);
+    hak_heap_note_locked(heap, HAK_EVENT_REFILL, cls, chain.head, chain.count);
+    HAK_COUNT(refills);
+    return take_first(bin);
 }
 
 void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
@@ -290,16 +307,13 @@ void *hak_heap_refill(hak_heap_t *heap, unsigned cls) {
     if (hak_bins_take_reserve(heap, cls)) {
         block = take_first(hak_heap_bin(heap, cls));
     }
-    if (block != NULL) { /* or else a signal handler took all that came back */
-        return block;
+    if (block == NULL) { /* even after the reserve came back: a signal handler took it all */
+        hak_lock(&heap->lock);
+        block = refill_locked(heap, cls);
+        hak_unlock(&heap->lock);
+        hak_home_help(heap);
     }
-    /* Acquire pairs with the release in make_common(). */
-    hak_heap_t *common = hak_load_acquire(&registry.common);
-    size_t left = common != NULL ? common_left(heap, cls) : 0;
-    if (left != 0) {
-        block = refill_from(heap, common, cls, left);
-    }
-    return block != NULL ? block : refill_from(heap, heap, cls, SIZE_MAX);
+    return block;
 }
 
 /* ---- Birth and exit -------------------------------------------------------------------------- */

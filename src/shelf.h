@@ -121,9 +121,14 @@ HAK_INLINE void hak_heap_note_locked(hak_heap_t *heap, hak_event_kind_t kind, un
     *event = (hak_event_t){(uintptr_t)where, count, (uint8_t)kind, (uint8_t)cls};
 }
 
-/* In front of what a signal handler may have freed since the bin was found empty. */
+/* In front of what a signal handler may have freed since the bin was found empty. The tail's stamp
+ * is looked at as everywhere before a free block is written to: where a handler took a block from
+ * under an allocation, the block may be in use. */
 HAK_INLINE void hak_bin_splice(hak_bin_t *bin, void *head, void *tail) {
     while (head != NULL) {
+        if (HAK_UNLIKELY(!hak_block_is_stamped(tail))) {
+            hak_block_report_changed(tail);
+        }
         void *before = bin->head;
         hak_block_set_next(tail, before);
         if (hak_swap_if(&bin->head, before, head)) {
