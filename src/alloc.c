@@ -263,6 +263,13 @@ static void *alloc_hardened(size_t size, size_t align, hak_origin_t origin) {
     return HAK_LIKELY(block != NULL) ? block : alloc_hardened_again(size, align, origin);
 }
 
+/* Where the next multiple of the alignment is far, whole pages fit better. */
+static unsigned class_of_aligned(size_t size, size_t align) {
+    unsigned cls = hak_class_of_aligned(size, align);
+    bool is_wide = cls < HAK_CLASSES && size > HAK_ONE_SLOT_MAX;
+    return is_wide && hak_class_stride(cls) - size > size / 4 ? HAK_CLASSES : cls;
+}
+
 /* What the hit paths do not serve: misses, sizes and alignments beyond the bins'. *zero: known to
  * read as zero. */
 static HAK_NOINLINE void *alloc_beyond(size_t size, size_t align, hak_origin_t origin, bool *zero) {
@@ -278,7 +285,7 @@ static HAK_NOINLINE void *alloc_beyond(size_t size, size_t align, hak_origin_t o
     }
     unsigned cls = size > HAK_MID_MAX       ? HAK_CLASSES
                    : align <= HAK_ALIGNMENT ? hak_class_of(size)
-                                            : hak_class_of_aligned(size, align);
+                                            : class_of_aligned(size, align);
     if (HAK_UNLIKELY(!settled_now)) {
         bool first = !hak_load_acquire(&started);
         if (!start_slow()) {
@@ -563,7 +570,8 @@ void *hak_realloc(void *p, size_t size) {
         if (hak_guard_resize(p, size)) { /* a sample */
             return p;
         }
-        if (size > HAK_MID_MAX && hak_large_resize(p, size)) {
+        bool stays = size > HAK_MID_MAX || size >= usable / 2;
+        if (stays && hak_large_resize(p, size)) {
             hak_heap_keep_peak(HAK_TIER_LARGE);
             hak_pool_keep_bound();
             return p;

@@ -19,6 +19,11 @@
 /* So many say that the thread only frees: it keeps nothing of the class then. What it sends home an
  * interval earlier it would not have used, and when it comes to rest it pins fewer slabs. */
 #define DRAINS_TO_KEEP_NONE 2
+/* After so many, and no refill, the class is coming to its end: intervals shorten to a part of what
+ * is out. Else the last one's blocks, each in another slab, would pin as many slabs as all before,
+ * where one block that lives on, or that a sleeping thread holds, keeps the end from being seen. */
+#define DRAINS_TO_HURRY DRAINS_TO_SHRINK
+#define HURRY_SHARE 8
 /* So many blocks in a bin are not worth a look. */
 #define SHORT_CHAIN 4
 /* So many short intervals in a row are no end of a burst. */
@@ -316,7 +321,8 @@ static bool holds_only_others(hak_heap_t *heap, unsigned cls) {
                          hak_map_tag(block) != hak_tag_of_class(cls))) {
             return false; /* see is_short_chain() */
         }
-        if (hak_load_relaxed(&hak_slab_of(block, cls)->owner) == heap) {
+        const hak_heap_t *owner = hak_load_relaxed(&hak_slab_of(block, cls)->owner);
+        if (owner == heap || (owner != NULL && owner->shared)) {
             return false;
         }
         block = next;
@@ -376,12 +382,18 @@ static bool is_shrinking(const hak_shelf_t *shelf) {
     return shelf->drains != 0;
 }
 
+static bool is_hurried(const hak_shelf_t *shelf) {
+    return shelf->drains >= DRAINS_TO_HURRY;
+}
+
 /* The reserve has been drained. */
 static void flush_locked(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     uint32_t out = hak_load_relaxed(&shelf->out);
-    if (!is_shrinking(shelf) || (int64_t)out > bin->head_most || !nothing_is_live(bin, out) ||
+    bool knows_out = shelf->borrowed == 0 || out != 0;
+    if (!knows_out || !is_shrinking(shelf) || (int64_t)out > bin->head_most ||
+        !nothing_is_live(bin, out) ||
         (shelf->regretted && !hak_retain_is_older(shelf->regret_ms, hak_os.now_ms()))) {
         return;
     }
@@ -398,9 +410,15 @@ static void begin_interval(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     uint32_t out = hak_load_relaxed(&heap->shelves[cls].out);
     uint32_t held = (uint32_t)(bin->head_most + bin->reserve_most);
-    bool is_near = is_shrinking(&heap->shelves[cls]) && out > held && out - held < bin->interval;
-    bool is_scattered = heap->shelves[cls].scattered != 0;
-    start_interval(heap, cls, is_scattered ? heap->hold : is_near ? out - held : bin->interval);
+    const hak_shelf_t *shelf = &heap->shelves[cls];
+    uint32_t next = bin->interval;
+    if (is_shrinking(shelf) && out > held) {
+        next = (uint32_t)hak_min(next, out - held);
+    }
+    if (is_hurried(shelf) && out != 0) {
+        next = (uint32_t)hak_min(next, hak_max(out / HURRY_SHARE, 1));
+    }
+    start_interval(heap, cls, shelf->scattered != 0 ? heap->hold : next);
 }
 
 /* Of wide blocks, few intervals are much already. */
@@ -513,7 +531,7 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bins_add_passed(heap, cls, frees_so_far(bin, shelf));
     bool is_short = bin->reserve_most == 0 && is_short_chain(bin->head);
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
-    note_pace(shelf, is_short);
+    note_pace(shelf, is_short && !is_hurried(shelf));
     bool is_none_kept = keeps_none(heap, cls, is_short);
     if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin) || is_shrinking(shelf) ||
         is_none_kept) {

@@ -5,7 +5,6 @@
 #include "flight.h"
 
 #include "guard.h"
-#include "heap.h"
 #include "message.h"
 #include "pool.h"
 
@@ -59,7 +58,7 @@ static const char *owner_name(const hak_heap_t *owner) {
     if (owner == hak_flight_heap) {
         return "this thread";
     }
-    if (hak_heap_is_common(owner)) {
+    if (owner->shared) {
         return "all threads";
     }
     return hak_load_relaxed(&owner->state) == HAK_HEAP_ORPHAN ? "an ended thread"

@@ -59,6 +59,9 @@ static hak_slab_t *adopt_from_locked(hak_heap_t *heap, hak_heap_t *orphan, unsig
     }
     hak_home_drain_ready_locked(orphan);
     hak_slab_t *slab = orphan->shelves[cls].slabs;
+    if (slab != NULL && orphan->shared) { /* one stays, for all */
+        slab = slab->next;
+    }
     if (slab != NULL) {
         hak_home_unlist_slab_locked(orphan, slab);
         hak_home_count_slab_locked(orphan, cls, -1);
@@ -106,7 +109,7 @@ static void list_orphan(hak_heap_t *heap, bool in_front) {
     hak_add_relaxed(&registry.orphan_count, 1);
 }
 
-static hak_slab_t *adopt_locked(hak_heap_t *heap, unsigned cls) {
+static hak_slab_t *adopt_from_orphans_locked(hak_heap_t *heap, unsigned cls) {
     if (hak_load_relaxed(&registry.orphan_count) == 0 || !hak_lock_try(&registry.lock)) {
         return NULL;
     }
@@ -126,6 +129,15 @@ static hak_slab_t *adopt_locked(hak_heap_t *heap, unsigned cls) {
     return slab;
 }
 
+static hak_slab_t *adopt_locked(hak_heap_t *heap, unsigned cls) {
+    hak_slab_t *slab = adopt_from_orphans_locked(heap, cls);
+    hak_heap_t *common = hak_load_acquire(&registry.common); /* see make_common() */
+    if (slab == NULL && common != NULL && common != heap) {
+        slab = adopt_from_locked(heap, common, cls);
+    }
+    return slab;
+}
+
 /* First goes what is of no use to the tier that grew. */
 void hak_heap_keep_peak(hak_tier_t grown) {
     void (*const shed[])(size_t bytes) = {hak_pool_shed, hak_large_shed};
@@ -136,9 +148,9 @@ void hak_heap_keep_peak(hak_tier_t grown) {
     }
 }
 
-/* Fresh memory is the last resort: idle bins give back what they hold first. But of many classes a
- * heap needs a few blocks, for which a page is enough: an EMPTY slot would be lost to those that
- * need all of it. */
+/* Fresh memory is the last resort: idle bins give back what they hold first. But for the first slab
+ * of a class: of most classes a heap needs a few blocks, for which a fresh page is enough, and an
+ * EMPTY slot would be lost to those that need all of it. */
 static hak_slab_t *acquire_locked(hak_heap_t *heap, unsigned cls) {
     bool is_first = heap->shelves[cls].slab_count == 0;
     hak_slab_t *slab = is_first ? hak_pool_acquire_sparse(cls) : NULL;
@@ -244,10 +256,6 @@ static void *take_first(hak_bin_t *bin) {
     return live(block);
 }
 
-bool hak_heap_is_common(const hak_heap_t *heap) {
-    return heap != NULL && heap == hak_load_acquire(&registry.common); /* see make_common() */
-}
-
 /* How many blocks a thread may still take from slabs that it shares. One that needs few of a class
  * would leave most of a page of its own empty, and so would each of a hundred like it. */
 static size_t common_left(const hak_heap_t *heap, unsigned cls) {
@@ -257,7 +265,7 @@ static size_t common_left(const hak_heap_t *heap, unsigned cls) {
     return has_own || most < COMMON_LEAST || shelf->borrowed >= most ? 0 : most - shelf->borrowed;
 }
 
-/* Another heap's lock is never waited for, see heap.h; but few threads take this one for long. */
+/* Another heap's lock is never waited for, see heap.h; but who gives up takes a page of his own. */
 static bool try_patiently(hak_lock_t *lock) {
     for (int tries = 0; tries < COMMON_TRIES; tries++) {
         if (hak_load_relaxed(&lock->word) == 0 && hak_lock_try(lock)) {
@@ -378,6 +386,7 @@ static hak_heap_t *make_heap(void) {
 static void make_common(void) {
     hak_heap_t *common = make_heap();
     if (common != NULL) {
+        common->shared = true;
         hak_store_release(&registry.common, common);
     }
 }
@@ -624,8 +633,7 @@ void hak_heap_after_fork_in_child(void) {
     hak_lock_reset(hak_pool_own_lock());
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
         hak_lock_reset(&heap->lock);
-        if (heap == hak_tls_heap || heap == hak_tls_in_hand || heap->listed ||
-            heap == hak_load_relaxed(&registry.common)) {
+        if (heap == hak_tls_heap || heap == hak_tls_in_hand || heap->listed || heap->shared) {
             continue;
         }
         heap->stale_bins = true;

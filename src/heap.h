@@ -29,9 +29,6 @@ extern hak_heap_t hak_heap_late; /* after its exit began */
 /* A real heap for this thread, made on demand; NULL without memory or late in a thread's life. */
 hak_heap_t *hak_heap_get(void);
 
-/* The heap without a thread whose slabs all threads share. */
-bool hak_heap_is_common(const hak_heap_t *heap);
-
 /* One block, live; refills the bin. NULL without memory. */
 void *hak_heap_refill(hak_heap_t *heap, unsigned cls);
 /* The same for a thread that has no heap: through an orphan, nothing stays behind. */

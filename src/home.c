@@ -49,7 +49,6 @@ static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
         }
         hak_home_count_slab_locked(heap, slab->cls, -1);
         hak_heap_note_locked(heap, HAK_EVENT_RELEASED, slab->cls, hak_slab_base(slab), 0);
-        hak_slab_unstamp(slab);
         hak_pool_release(slab);
         hak_large_keep_bound();
     } else if (!slab->listed) {

@@ -101,6 +101,7 @@ typedef struct hak_heap {
     _Atomic uint32_t ready_count;               /* atomic, a hint: slots pushed since emptied */
     bool stale_bins;                            /* heap.lock: its thread was lost in a fork */
     bool listed;                                /* registry.lock: is in the list of orphans */
+    bool shared;                                /* const: it is the common heap */
     size_t tiny_slabs;                          /* heap.lock: slabs of tiny classes */
     size_t grown_bytes;                         /* thread: by how much all intervals grew */
     uint64_t scattered[2];                      /* thread: a bit for each class that is scattered */

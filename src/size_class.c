@@ -100,6 +100,5 @@ unsigned hak_class_of_aligned(size_t size, size_t align) {
     while ((hak_class_stride(cls) & (align - 1)) != 0) {
         cls++;
     }
-    size_t waste = hak_class_stride(cls) - size;
-    return size > HAK_ONE_SLOT_MAX && waste > size / 4 ? HAK_CLASSES : cls;
+    return cls;
 }

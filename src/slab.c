@@ -10,7 +10,6 @@
 #include "stats.h"
 
 #define PREFETCH_STEPS 8
-#define UNSTAMPED 64
 
 void *hak_block_report_changed(const void *block) {
     uint8_t tag = hak_map_tag(block);
@@ -185,17 +184,6 @@ unsigned hak_slab_drain_remote(hak_slab_t *slab) {
     }
     hak_slab_give(slab, head, tail, count);
     return count;
-}
-
-void hak_slab_unstamp(const hak_slab_t *slab) {
-    void *block = slab->free;
-    for (unsigned i = 0; i < UNSTAMPED && block != NULL; i++) {
-        void *next = hak_block_next(block);
-        if (HAK_UNLIKELY(!hak_block_take_stamp(block))) {
-            hak_block_report_unstamped(block);
-        }
-        block = next != NULL && hak_slab_holds(slab, next) ? next : NULL;
-    }
 }
 
 bool hak_slab_is_valid(const hak_slab_t *slab) {

@@ -51,10 +51,6 @@ void hak_slab_populate(hak_slab_t *slab, size_t bytes);
 void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count);
 /* Moves the remote queue to the free list. Only for a slab just taken off its ready list. */
 unsigned hak_slab_drain_remote(hak_slab_t *slab);
-/* Before the slab is released: the blocks that came home last, up to 64, look free no more. A
- * signal handler may have sent home what malloc, which it interrupted, is about to hand out: malloc
- * will miss the stamp then, where it would else have handed out memory of no block. */
-void hak_slab_unstamp(const hak_slab_t *slab);
 /* The link or the stamp of a free block is not what it was: says so and aborts. That also comes of
  * malloc in a signal handler that interrupted malloc. The type lets a hit path leave by a jump. */
 HAK_COLD void *hak_block_report_changed(const void *block);

@@ -44,6 +44,19 @@ static void shuffle(void **blocks, size_t count) {
     }
 }
 
+/* A block that lives on keeps the end from being seen, not the slabs from going home. */
+UNIT_CHILD(heap_free_of_many_but_one_leaves_few_slabs) {
+    static void *blocks[MANY];
+    allocate(blocks, MANY, 512);
+    shuffle(blocks + 1, MANY - 1);
+    CHECK(slots_active() == 64);
+    for (size_t i = 1; i < MANY; i++) {
+        hak_free(blocks[i]);
+    }
+    CHECK(slots_active() <= 3);
+    hak_free(blocks[0]);
+}
+
 typedef struct {
     work_t work;
     size_t held;    /* out: blocks in the bins, */
@@ -240,7 +253,7 @@ UNIT_CHILD(heap_refill_adopts_an_orphans_slab) {
 static void *takes_from_common(void *argument) {
     work_t *work = argument;
     thread_allocates(work);
-    CHECK(hak_heap_is_common(slab_of(work->blocks[0])->owner));
+    CHECK(slab_of(work->blocks[0])->owner->shared);
     CHECK(own_shelf(work->size)->slab_count == 0);
     CHECK(hak_heap_is_valid());
     return NULL;
@@ -262,10 +275,47 @@ UNIT_CHILD(heap_first_blocks_of_many_threads_share_a_slab) {
     CHECK(slots_active() == 0 && live_blocks() == 0);
 }
 
+/* What others left of the common slabs is of use to who has slabs of his own. */
+UNIT_CHILD(heap_adopts_common_slabs_but_for_one) {
+    static void *blocks[100][3];
+    void *own = hak_malloc(1024);
+    for (int i = 0; i < 100; i++) { /* each has 3 and leaves them: five slabs */
+        in_thread(takes_from_common, &(work_t){blocks[i], 3, 1024});
+    }
+    for (int i = 0; i < 100; i++) {
+        release(blocks[i], 2);
+    }
+    hak_heap_trim();
+    size_t slabs = slots_active();
+    static void *more[120];
+    allocate(more, 120, 1024);
+    CHECK(slots_active() <= slabs);
+    CHECK(hak_counters.adopted_slabs >= 2);
+    CHECK(hak_heap_is_valid());
+    hak_free(own);
+}
+
+static void *borrows_and_frees(void *unused) {
+    void *blocks[20];
+    allocate(blocks, 20, 64);
+    release(blocks, 20);
+    CHECK(slab_of(blocks[0])->owner->shared);
+    CHECK(own_blocks() != 0); /* they are not taken for another thread's */
+    allocate(blocks, 1, 64);
+    CHECK(!own_shelf(64)->recycles && hak_counters.flushes == 0);
+    hak_free(blocks[0]);
+    return unused;
+}
+
+UNIT_CHILD(heap_keeps_common_blocks_like_its_own) {
+    (void)hak_heap_get();
+    in_thread(borrows_and_frees, NULL);
+}
+
 static void *takes_a_page(void *argument) {
     void **blocks = argument;
     allocate(blocks, 41, 112); /* 4 KiB are 36 */
-    CHECK(hak_heap_is_common(slab_of(blocks[35])->owner));
+    CHECK(slab_of(blocks[35])->owner->shared);
     CHECK(slab_of(blocks[36])->owner == hak_tls_heap);
     CHECK(own_shelf(112)->borrowed == 36);
     void *wide = hak_malloc(4096);
@@ -303,7 +353,7 @@ UNIT_CHILD(heap_option_common_0_shares_nothing) {
     (void)hak_heap_get();
     hak_options.common = 0;
     in_thread(thread_allocates, &(work_t){blocks, 3, 100});
-    CHECK(!hak_heap_is_common(slab_of(blocks[0])->owner));
+    CHECK(!slab_of(blocks[0])->owner->shared);
 }
 
 UNIT_CHILD(heap_free_of_an_orphans_last_block_releases_its_slab) {
@@ -555,7 +605,10 @@ int main(void) {
         cmocka_unit_test(heap_exit_without_live_blocks_keeps_no_slab),
         cmocka_unit_test(heap_of_new_thread_is_an_orphan_taken_over_whole),
         cmocka_unit_test(heap_refill_adopts_an_orphans_slab),
+        cmocka_unit_test(heap_free_of_many_but_one_leaves_few_slabs),
         cmocka_unit_test(heap_first_blocks_of_many_threads_share_a_slab),
+        cmocka_unit_test(heap_adopts_common_slabs_but_for_one),
+        cmocka_unit_test(heap_keeps_common_blocks_like_its_own),
         cmocka_unit_test(heap_takes_a_page_of_a_class_from_common_slabs_at_most),
         cmocka_unit_test(heap_common_is_no_orphan_of_a_fork),
         cmocka_unit_test(heap_option_common_0_shares_nothing),

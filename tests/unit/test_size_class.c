@@ -122,8 +122,7 @@ static void class_index_of_every_offset_is_its_block(void **state) {
 static unsigned naive_class_of_aligned(size_t size, size_t align) {
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         if (hak_class_stride(cls) >= size && hak_class_stride(cls) % align == 0) {
-            bool is_wasteful = hak_class_stride(cls) - size > size / 4 && size > 8192;
-            return is_wasteful ? HAK_CLASSES : cls;
+            return cls;
         }
     }
     return HAK_CLASSES;
