@@ -187,8 +187,9 @@ static void none_left(void) {
     fill_half_small(&random, 128 * MIB);
     void *hog = use_up_mappings(0);
     size_t addresses_kib = status_kib("VmSize");
-    size_t most_kib = (is_hardened() ? 320 : 64) * MIB / KIB; // addresses that were freed are held
-    for (int round = 0; round < 10; round++) {
+    // Addresses that were freed are held, and those of SuperSlabs do not serve large blocks.
+    size_t most_kib = (is_hardened() ? 320 : 256) * MIB / KIB;
+    for (int round = 0; round < 40; round++) {
         // A hole in a mapping would make two of one. What cannot be unmapped stays and is had
         // again, what could be may be refused from now on.
         drop_random(&random, round % 2 == 0 ? 0 : 32 * MIB);
