@@ -13,6 +13,7 @@
 #include "flight.h"
 #include "guard.h"
 #include "harden.h"
+#include "heap_search.h"
 #include "large.h"
 #include "message.h"
 #include "options.h"

@@ -44,16 +44,6 @@ void hak_heap_keep_peak(hak_tier_t grown);
 
 /* Sends home all that this thread's bins hold, and the reserves of all other threads. */
 void hak_heap_trim(void);
-/* Whether a stamped block is free indeed: it is looked for in every place where a free block can
- * be. Another thread's hit path may take it from its bin meanwhile; then it is not found, rightly.
- */
-bool hak_heap_block_is_free(const void *block, unsigned cls);
-
-/* Calls visit for each block in the bins and reserves of all heaps. The caller holds all locks;
- * what other threads take or give back meanwhile may be visited or not. False when a chain changed
- * under the walk, so that the rest of it was not visited. */
-typedef void hak_visit_free_t(const void *block, unsigned cls, void *context);
-bool hak_heap_each_bin_block_locked(hak_visit_free_t *visit, void *context);
 /* What happened to all heaps so far, by hak_source_t. The caller holds all locks. */
 void hak_heap_count_refills_locked(uint64_t refills[HAK_SOURCES]);
 
@@ -66,8 +56,7 @@ void hak_heap_each_lock(void (*visit)(hak_lock_t *lock, void *context), void *co
 /* In the child: every lock is free, every other thread's heap an orphan. */
 void hak_heap_after_fork_in_child(void);
 size_t hak_heap_count(size_t *orphans);
-/* Walks every slab, bin and queue: a block is in exactly one place. For tests; no other thread may
- * be on a hit path meanwhile. Takes the locks. */
-bool hak_heap_is_valid(void);
+/* The heap made last, NULL before the first; all_next leads to all others, which never go. */
+hak_heap_t *hak_heap_first(void);
 
 #endif

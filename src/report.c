@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "guard.h"
+#include "heap_search.h"
 #include "large.h"
 #include "pool.h"
 #include "stats.h"

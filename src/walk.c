@@ -14,6 +14,7 @@
 #include "alloc.h"
 #include "armor.h"
 #include "guard.h"
+#include "heap_search.h"
 #include "large.h"
 #include "os.h"
 #include "pool.h"

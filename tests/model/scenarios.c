@@ -8,6 +8,7 @@
 #include "scenarios.h"
 
 #include "alloc.h"
+#include "heap_search.h"
 #include "stats.h"
 #include "world.h"
 

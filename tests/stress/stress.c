@@ -21,6 +21,7 @@
 
 #ifdef HAK_CORE
 #include "alloc.h"
+#include "heap_search.h"
 #define mem_malloc hak_malloc
 #define mem_free hak_free
 #define mem_calloc hak_calloc

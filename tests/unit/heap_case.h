@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "heap.h"
+#include "heap_search.h"
 #include "options.h"
 #include "pool.h"
 #include "report.h"
