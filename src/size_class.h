@@ -43,7 +43,7 @@ HAK_INLINE unsigned hak_class_index(unsigned cls, size_t offset) {
 }
 
 /* The lowest class whose blocks hold size bytes and are all multiples of align (a power of two),
- * or HAK_CLASSES when there is none */
+ * or HAK_CLASSES when there is none. */
 unsigned hak_class_of_aligned(size_t size, size_t align);
 
 #endif

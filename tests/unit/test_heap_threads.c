@@ -333,6 +333,25 @@ UNIT_CHILD(heap_takes_a_page_of_a_class_from_common_slabs_at_most) {
     CHECK(slots_active() == 0);
 }
 
+static void *finds_common_busy(void *unused) {
+    void *shared = hak_malloc(100);
+    hak_heap_t *common = slab_of(shared)->owner;
+    CHECK(common->shared);
+    hak_lock(&common->lock); /* as another thread might for long */
+    void *own = hak_malloc(200);
+    hak_unlock(&common->lock);
+    CHECK(slab_of(own)->owner == hak_tls_heap);
+    hak_free(shared);
+    hak_free(own);
+    return unused;
+}
+
+UNIT_CHILD(heap_does_not_wait_for_the_common_heap) {
+    (void)hak_heap_get();
+    in_thread(finds_common_busy, NULL);
+    CHECK(slots_active() == 0 && live_blocks() == 0);
+}
+
 UNIT_CHILD(heap_common_is_no_orphan_of_a_fork) {
     void *blocks[3];
     (void)hak_heap_get();
@@ -610,6 +629,7 @@ int main(void) {
         cmocka_unit_test(heap_adopts_common_slabs_but_for_one),
         cmocka_unit_test(heap_keeps_common_blocks_like_its_own),
         cmocka_unit_test(heap_takes_a_page_of_a_class_from_common_slabs_at_most),
+        cmocka_unit_test(heap_does_not_wait_for_the_common_heap),
         cmocka_unit_test(heap_common_is_no_orphan_of_a_fork),
         cmocka_unit_test(heap_option_common_0_shares_nothing),
         cmocka_unit_test(heap_free_of_an_orphans_last_block_releases_its_slab),
