@@ -259,7 +259,8 @@ static HAK_COLD void *alloc_hardened_again(size_t size, size_t align, hak_origin
     return block == NULL && hak_harden_relax() ? hak_harden_alloc(size, align, origin) : block;
 }
 
-static void *alloc_hardened(size_t size, size_t align, hak_origin_t origin) {
+HAK_INLINE void *alloc_hardened(size_t size, size_t align, hak_origin_t origin) {
+    hak_tick();
     void *block = hak_harden_alloc(size, align, origin);
     return HAK_LIKELY(block != NULL) ? block : alloc_hardened_again(size, align, origin);
 }
@@ -280,7 +281,6 @@ static HAK_NOINLINE void *alloc_beyond(size_t size, size_t align, hak_origin_t o
     }
     bool settled_now = is_settled();
     if (HAK_UNLIKELY(!settled_now) && is_hardened()) {
-        hak_tick();
         *zero = true;
         return alloc_hardened(size, align, origin);
     }
@@ -308,15 +308,34 @@ static HAK_NOINLINE void *alloc_beyond(size_t size, size_t align, hak_origin_t o
 
 void *hak_alloc_cold(size_t size, size_t align, hak_origin_t origin) {
     bool zero;
+    if (!is_settled() && is_hardened()) {
+        return alloc_hardened(size, align, origin);
+    }
     return alloc_beyond(size, align, origin, &zero);
 }
 
-void *hak_malloc_miss(size_t size) {
+static HAK_COLD void *out_of_memory(void) {
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* errno stays as it is: nothing on the way sets it. */
+static HAK_NOINLINE void *malloc_hardened(size_t size) {
+    void *block = alloc_hardened(size, 1, HAK_BY_MALLOC);
+    return HAK_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
+static HAK_COLD void *malloc_miss(size_t size) {
     int saved = errno;
+    bool zero;
     void *block = size <= HAK_MID_MAX && is_settled() ? alloc_class(hak_class_of(size))
-                                                      : hak_alloc_cold(size, 1, HAK_BY_MALLOC);
+                                                      : alloc_beyond(size, 1, HAK_BY_MALLOC, &zero);
     errno = block != NULL ? saved : ENOMEM;
     return block;
+}
+
+void *hak_malloc_miss(size_t size) {
+    return !is_settled() && is_hardened() ? malloc_hardened(size) : malloc_miss(size);
 }
 
 void *hak_alloc_mid(size_t size, void *(*miss)(size_t)) {
@@ -412,7 +431,7 @@ static bool free_large(void *p) {
            hak_guard_free(p);
 }
 
-static HAK_COLD void free_slow(void *p, uint8_t tag) {
+static HAK_NOINLINE void free_slow(void *p, uint8_t tag) {
     int saved = errno;
     bool done = false;
     if (hak_tag_is_class(tag)) {
@@ -432,22 +451,16 @@ static HAK_COLD void free_slow(void *p, uint8_t tag) {
     errno = saved;
 }
 
-/* True when that was all. */
-static bool free_unsettled(void *p, hak_origin_t by, size_t size) {
-    int saved = errno;
-    hak_tick();
-    bool done = is_hardened() && hak_harden_free(p, by, size);
-    errno = saved;
-    return done;
-}
-
 /* The hit path of blocks whose slab is wider than a slot. Only a thread's own heap has intervals.
  */
 static bool free_wide(void *p, uint8_t tag) {
-    const hak_class_info_t *info = &hak_class_info[hak_tag_class(tag)];
     hak_bin_t *bin = &hak_tls_heap->bins[tag];
+    if (HAK_UNLIKELY(bin->interval == 0)) {
+        return false;
+    }
+    const hak_class_info_t *info = &hak_class_info[hak_tag_class(tag)];
     uint64_t offset = (uintptr_t)p & (info->slots * HAK_SLOT_BYTES - 1);
-    if (HAK_UNLIKELY(offset * info->wide_inverse >= info->wide_inverse || bin->interval == 0 ||
+    if (HAK_UNLIKELY(offset * info->wide_inverse >= info->wide_inverse ||
                      hak_block_is_stamped(p))) {
         return false;
     }
@@ -458,15 +471,24 @@ static bool free_wide(void *p, uint8_t tag) {
     return true;
 }
 
-void hak_free_cold_by(void *p, hak_origin_t by, size_t size) {
-    uint8_t tag = hak_map_tag(p);
-    if (HAK_LIKELY(hak_tag_is_class(tag) && free_wide(p, tag))) {
+static HAK_NOINLINE void free_rest(void *p, uint8_t tag, hak_origin_t by, size_t size) {
+    if (p == NULL) {
         return;
     }
-    if (p == NULL || (!is_settled() && free_unsettled(p, by, size))) {
-        return;
+    if (!is_settled()) {
+        hak_tick();
+        if (is_hardened() && HAK_LIKELY(hak_harden_free(p, tag, by, size))) {
+            return;
+        }
     }
     free_slow(p, tag);
+}
+
+void hak_free_cold_by(void *p, hak_origin_t by, size_t size) {
+    uint8_t tag = hak_map_tag(p);
+    if (!hak_tag_is_class(tag) || !free_wide(p, tag)) {
+        free_rest(p, tag, by, size);
+    }
 }
 
 void hak_free_cold(void *p) {

@@ -42,7 +42,6 @@ void *hak_alloc_cold(size_t size, size_t align, hak_origin_t origin);
 HAK_NOINLINE void hak_free_cold(void *p);
 /* The same by another family, or with the size that the program says the block has; the hardened
  * mode compares. */
-#define HAK_SIZE_UNKNOWN SIZE_MAX
 HAK_NOINLINE void hak_free_cold_by(void *p, hak_origin_t by, size_t size);
 HAK_NOINLINE void hak_free_interval_over(hak_bin_t *bin);
 

@@ -5,7 +5,7 @@
  * Knows not: what is said of a finding (harden.h), blocks above the mid tier's (guard.h).
  * Threads:   any. A thread allocates from the arena that its id says; a block goes home to the
  *            arena of its slab. Each class of an arena has a shelf; it and its slabs are guarded by
- *            shelf.lock.
+ *            shelf.lock, but for blocks that a thread has in hand (sheet.h).
  *
  * No link and no count stands in a block or beside one. What is known of blocks stands in a sheet
  * for each SuperSlab, a mapping of its own between two pages that nobody can touch.
@@ -20,9 +20,10 @@
  * Invariants, for each block i from 1 below slab.carved (all others are NEVER; so is number 0):
  *   LIVE: the bytes behind its size, but the last, hold the canary
  *   FREE: all bytes but the last do;  NEVER: they are zero
- *   header of i: as said, if i or i - 1 is not NEVER; else zero
+ *   BUSY: somebody has it in hand, or put it away
+ *   header of i: as said, if i or i - 1 is not NEVER; else zero; if it is BUSY, either
  *   its bit in sheet.free is set <=> it is FREE or NEVER, and neither number 0, nor held or ready
- *   slab.carved - slab.free_count == its LIVE blocks
+ *   slab.carved - slab.free_count == its LIVE and BUSY blocks
  */
 #ifndef HAK_ARMOR_H
 #define HAK_ARMOR_H
@@ -55,6 +56,8 @@ void hak_armor_look(const void *p, unsigned cls, hak_armor_finding_t *finding);
 /* A sound live block of the class gets another size; bytes that it gains are zero. False if its
  * stride does not allow it. */
 bool hak_armor_resize(void *p, unsigned cls, size_t size);
+/* Takes home what was put away, so that it counts as free. */
+void hak_armor_fetch(void);
 /* Empties all quarantines; slabs without a live block go to the pool. True when one did. */
 bool hak_armor_trim(void);
 /* Looks at every block; stores up to most findings and returns how many there are. The caller holds

@@ -11,6 +11,7 @@
 #include "stats.h"
 
 #define MAPPINGS_STANDARD 65530
+#define SHORT_ROWS_MOST 8
 
 static struct {
     hak_lock_t lock;
@@ -81,14 +82,39 @@ hak_slab_t *hak_armor_slab_acquire(unsigned cls, unsigned arena) {
     return slab;
 }
 
-/* Rows of notes are as much as a quarter of what they are about, so they go back with it. */
-static void forget_notes(hak_note_t *notes, unsigned count) {
+/* Rows of notes are as much as a quarter of what they are about, so they go back with it, but for
+ * short ones (purge_rows_locked()). True: it has gone. */
+static bool forget_notes(hak_note_t *notes, unsigned count) {
     size_t page = hak_map.page_bytes;
     size_t bytes = hak_round_up(count * sizeof(hak_note_t), page);
-    bool whole = bytes <= sizeof(hak_note_t[HAK_SHEET_BLOCKS]) && (uintptr_t)notes % page == 0;
+    bool whole = bytes > page && bytes <= sizeof(hak_note_t[HAK_SHEET_BLOCKS]) &&
+                 (uintptr_t)notes % page == 0;
     HAK_COUNT_N(purge_calls, whole);
-    if (!whole || !hak_os.purge(notes, bytes)) {
-        memset(notes, 0, count * sizeof(hak_note_t));
+    if (whole && hak_os.purge(notes, bytes)) {
+        return true;
+    }
+    memset((void *)notes, 0, count * sizeof(hak_note_t));
+    return false;
+}
+
+/* A system call for each short row, which stops the other processors too, would cost more than its
+ * page is worth: so some go back together, and with them what lies between them and is of no slab.
+ * No slab is acquired or released without the lock, so ss->active is as it will be. */
+static void purge_rows_locked(hak_superslab_t *ss) {
+    hak_sheet_t *sheet = ss->sheet;
+    uint32_t due = sheet->short_rows & ~ss->active;
+    if (__builtin_popcount(due) < SHORT_ROWS_MOST ||
+        sizeof sheet->notes[0] % hak_map.page_bytes != 0) {
+        return;
+    }
+    sheet->short_rows &= ss->active;
+    while (due != 0) {
+        unsigned from = (unsigned)__builtin_ctz(due), to = from;
+        while (to < HAK_SLOTS && (ss->active >> to & 1) == 0) {
+            due &= ~((uint32_t)1 << to++);
+        }
+        HAK_COUNT(purge_calls);
+        (void)hak_os.purge(sheet->notes[from], (to - from) * sizeof sheet->notes[0]);
     }
 }
 
@@ -97,7 +123,7 @@ void hak_armor_slab_release(hak_slab_t *slab) {
     unsigned carved = hak_load_relaxed(&slab->carved);
     char *base = hak_slab_base(slab);
     size_t bytes = slab->slots * HAK_SLOT_BYTES;
-    forget_notes(sheet->notes[slab->index], carved);
+    bool forgotten = forget_notes(sheet->notes[slab->index], carved);
     memset(sheet->free[slab->index], 0, hak_round_up(carved, 64) / 8);
     HAK_COUNT(purge_calls);
     if (!hak_os.purge(base, bytes)) {
@@ -111,6 +137,10 @@ void hak_armor_slab_release(hak_slab_t *slab) {
     hak_store_relaxed(&slab->carved, 0); /* nothing of it is resident */
     slab->free_count = 0;
     hak_pool_release(slab);
+    if (!forgotten) {
+        sheet->short_rows |= (uint32_t)1 << slab->index;
+        purge_rows_locked(hak_slab_superslab(slab));
+    }
     hak_unlock(&slabs.lock);
 }
 

@@ -37,6 +37,8 @@
 
 /* Stores after it are seen after stores before it. */
 #define hak_fence_release() atomic_thread_fence(memory_order_release)
+/* Loads before it come before loads after it. */
+#define hak_fence_acquire() atomic_thread_fence(memory_order_acquire)
 
 /* Keeps the compiler from moving stores across, for who stops or interrupts this thread. Costs no
  * instruction. */

@@ -6,34 +6,102 @@
 #include "os.h"
 
 #define WORD sizeof(uint64_t)
-#define PAIR sizeof(pair_t)
-#define LINE (4 * PAIR)
+#define PAIR HAK_PAIR
+#define LINE HAK_PAIRS_LINE
 
-/* Two words at any address, for the compiler to keep in one register. */
-typedef uint64_t pair_t __attribute__((vector_size(2 * WORD), aligned(1), may_alias));
+typedef hak_pair_t pair_t;
 
-static union {
-    uint64_t word;
-    unsigned char bytes[WORD]; /* by address modulo WORD */
-} secret;                      /* const after hak_canary_init() */
+hak_secret_t hak_secret;
+
+/* ---- Wide bodies ----------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+/* Four words, for machines with AVX2. */
+typedef uint64_t quad_t __attribute__((vector_size(4 * WORD), aligned(1), may_alias));
+typedef long long test_t __attribute__((vector_size(4 * WORD))); /* for the instruction that asks */
+#define QUADS_LINE (4 * sizeof(quad_t))
+
+static bool has_quads; /* const after hak_canary_init() */
+
+static void find_quads(void) {
+    __builtin_cpu_init();
+    has_quads = __builtin_cpu_supports("avx2");
+}
+
+__attribute__((target("avx2"))) static unsigned char *fill_quads(unsigned char *p, size_t bytes) {
+    const uint64_t word = hak_secret.word;
+    const quad_t value = {word, word, word, word};
+    for (; bytes >= QUADS_LINE; p += QUADS_LINE, bytes -= QUADS_LINE) {
+        quad_t *quads = (quad_t *)p;
+        quads[0] = quads[1] = quads[2] = quads[3] = value;
+    }
+    return p;
+}
+
+__attribute__((target("avx2"))) static unsigned char *take_quads(unsigned char *p, size_t bytes) {
+    const uint64_t word = hak_secret.word;
+    const quad_t wanted = {word, word, word, word}, zero = {0, 0, 0, 0};
+    for (; bytes >= QUADS_LINE; p += QUADS_LINE, bytes -= QUADS_LINE) {
+        quad_t *quads = (quad_t *)p;
+        quad_t wrong = ((quads[0] ^ wanted) | (quads[1] ^ wanted)) |
+                       ((quads[2] ^ wanted) | (quads[3] ^ wanted));
+        if (HAK_UNLIKELY(!__builtin_ia32_ptestz256((test_t)wrong, (test_t)wrong))) {
+            break;
+        }
+        quads[0] = quads[1] = quads[2] = quads[3] = zero;
+    }
+    return p;
+}
+
+unsigned char *hak_canary_fill_lines(unsigned char *p, size_t bytes) {
+    return HAK_LIKELY(has_quads) ? fill_quads(p, bytes) : p;
+}
+
+unsigned char *hak_canary_take_lines(unsigned char *p, size_t bytes) {
+    return HAK_LIKELY(has_quads) ? take_quads(p, bytes) : p;
+}
+#else
+static void find_quads(void) {
+}
+
+unsigned char *hak_canary_fill_lines(unsigned char *p, size_t bytes) {
+    (void)bytes;
+    return p;
+}
+
+unsigned char *hak_canary_take_lines(unsigned char *p, size_t bytes) {
+    (void)bytes;
+    return p;
+}
+#endif
+
+/* ---- The secret ------------------------------------------------------------------------------ */
+
+static uint64_t turned(unsigned bytes) {
+    unsigned turn = bytes * 8;
+    return hak_secret.word >> turn | hak_secret.word << (-turn % 64);
+}
 
 void hak_canary_init(void) {
-    if (secret.word != 0) {
+    unsigned char bytes[WORD];
+    if (hak_secret.word != 0) {
         return;
     }
-    hak_os_random(secret.bytes, sizeof secret.bytes);
+    find_quads();
+    hak_os_random(bytes, sizeof bytes);
     for (size_t i = 0; i < WORD; i++) {
-        secret.bytes[i] |= 0x80;
-        if (secret.bytes[i] == 0xFF) {
-            secret.bytes[i] = 0xA5;
+        bytes[i] |= 0x80;
+        if (bytes[i] == 0xFF) {
+            bytes[i] = 0xA5;
         }
     }
+    hak_secret.word = hak_load_word(bytes);
+    hak_secret.last = turned(7);
 }
 
 /* The word that stands at p, be it aligned or not. */
 static uint64_t word_at(const unsigned char *p) {
-    unsigned turn = (unsigned)((uintptr_t)p % WORD) * 8;
-    return turn != 0 ? secret.word >> turn | secret.word << (64 - turn) : secret.word;
+    return turned((unsigned)((uintptr_t)p % WORD));
 }
 
 /* Both ranges of half may overlap: so any number of bytes from half to all takes two steps. */
@@ -85,12 +153,6 @@ static HAK_COLD const void *locate(const unsigned char *at, size_t bytes, uint64
     return i < bytes ? at + i : NULL;
 }
 
-static uint64_t load(const unsigned char *p) {
-    uint64_t word;
-    memcpy(&word, p, WORD);
-    return word;
-}
-
 static uint32_t load_half(const unsigned char *p) {
     uint32_t half;
     memcpy(&half, p, sizeof half);
@@ -99,7 +161,7 @@ static uint32_t load_half(const unsigned char *p) {
 
 static bool ends_are(const unsigned char *p, size_t bytes, uint64_t word, uint64_t last_word) {
     if (bytes >= WORD) {
-        return ((load(p) ^ word) | (load(p + bytes - WORD) ^ last_word)) == 0;
+        return ((hak_load_word(p) ^ word) | (hak_load_word(p + bytes - WORD) ^ last_word)) == 0;
     }
     if (bytes >= WORD / 2) {
         return ((load_half(p) ^ (uint32_t)word) |
@@ -145,4 +207,9 @@ const void *hak_canary_damage(const void *at, size_t bytes) {
 
 const void *hak_zero_damage(const void *at, size_t bytes) {
     return HAK_LIKELY(is_repeated(at, bytes, 0, 0)) ? NULL : locate(at, bytes, 0);
+}
+
+bool hak_canary_put_back(unsigned char *body, size_t bytes) {
+    hak_canary_write(body, bytes);
+    return false;
 }

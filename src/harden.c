@@ -147,43 +147,25 @@ void hak_harden_catch_faults(void) {
     hak_os_catch_faults(look_at_fault);
 }
 
-static unsigned class_for(size_t size, size_t align) {
-    if (size > HAK_ARMOR_MAX) {
-        return HAK_CLASSES;
-    }
-    return align <= HAK_ALIGNMENT ? hak_class_of(size + 1) : hak_class_of_aligned(size + 1, align);
+void hak_harden_report_alloc(const hak_armor_finding_t *finding) {
+    report_fault(finding->block, "malloc", finding);
 }
 
-void *hak_harden_alloc(size_t size, size_t align, hak_origin_t origin) {
-    unsigned cls = class_for(size, align);
-    if (cls == HAK_CLASSES) {
-        return hak_guard_alloc(size, align, origin, HAK_GUARD_HARDENED);
+void hak_harden_report_free(const void *p, const hak_armor_finding_t *finding, hak_origin_t by,
+                            size_t size) {
+    report_finding(p, "free", finding);
+    if (!hak_armor_is_of_pointer(finding->fault) &&
+        !is_kept(finding->own_origin, finding->own_size, by, size)) {
+        what_t what = describe_class(finding->cls, finding->own_size);
+        report_broken(p, finding->own_origin, by, size, what.text);
     }
-    hak_armor_finding_t finding;
-    void *block = hak_armor_alloc(cls, size, origin, &finding);
-    if (HAK_UNLIKELY(finding.fault != HAK_ARMOR_SOUND)) {
-        report_fault(finding.block, "malloc", &finding);
-    }
-    return block;
 }
 
-bool hak_harden_free(void *p, hak_origin_t by, size_t size) {
-    uint8_t tag = hak_map_tag(p);
+bool hak_harden_free_unarmored(void *p, uint8_t tag, hak_origin_t by, size_t size) {
     if (tag == HAK_TAG_NONE) {
         return false;
     }
-    if ((uintptr_t)p % HAK_ALIGNMENT != 0) {
-        hak_report_misuse(p, "free");
-    } else if (hak_tag_is_class(tag)) {
-        hak_armor_finding_t finding;
-        hak_armor_free(p, hak_tag_class(tag), &finding);
-        report_finding(p, "free", &finding);
-        if (!hak_armor_is_of_pointer(finding.fault) &&
-            !is_kept(finding.own_origin, finding.own_size, by, size)) {
-            what_t what = describe_class(finding.cls, finding.own_size);
-            report_broken(p, finding.own_origin, by, size, what.text);
-        }
-    } else if (tag == HAK_TAG_LARGE) {
+    if ((uintptr_t)p % HAK_ALIGNMENT == 0 && tag == HAK_TAG_LARGE) {
         free_guarded(p, by, size);
     } else {
         hak_report_misuse(p, "free");
@@ -247,7 +229,7 @@ bool hak_harden_size(const void *p, const char *verb, size_t *size) {
 bool hak_harden_resize(void *p, size_t size) {
     uint8_t tag = hak_map_tag(p);
     if (hak_tag_is_class(tag)) {
-        return hak_tag_class(tag) == class_for(size, 1) &&
+        return hak_tag_class(tag) == hak_harden_class(size, 1) &&
                hak_armor_resize(p, hak_tag_class(tag), size);
     }
     return size > HAK_ARMOR_MAX && hak_guard_place(p).kind == HAK_GUARD_LIVE &&

@@ -27,12 +27,12 @@ int hak_cancel_defer(void) {
     return before;
 }
 
-void hak_cancel_restore(int type) {
+void hak_cancel_restore_slow(int type) {
     int before;
-    if (HAK_UNLIKELY(type != PTHREAD_CANCEL_DEFERRED)) {
-        (void)pthread_setcanceltype(type, &before); /* may end the thread */
-    }
+    (void)pthread_setcanceltype(type, &before);
 }
+
+_Static_assert(HAK_CANCEL_DEFERRED == PTHREAD_CANCEL_DEFERRED, "what libc calls it");
 
 /* Puts the bit into the word, or takes the lock, with the bit, if it was released meanwhile. The
  * bit stays though nobody else may wait: that costs one needless wake, never a lost one. The

@@ -10,11 +10,17 @@
  * held even where it asked for asynchronous cancellation. Locks are released in the reverse order
  * of taking, or at least the one taken first is released last.
  *
+ * While the process has one thread, as libc says, nobody can come in between: then plain stores do,
+ * and there is no one who could cancel the thread. A second thread sees what they left, since libc
+ * stops saying so before it starts one.
+ *
  * pthread_mutex_t would do, at 40 bytes and two calls into libc a batch; and the child of a fork
  * could only reset one it did not lock itself by writing over it, which POSIX leaves undefined.
  */
 #ifndef HAK_LOCK_H
 #define HAK_LOCK_H
+
+#include <sys/single_threaded.h>
 
 #include "atomic.h"
 
@@ -38,10 +44,18 @@ void hak_lock_slow(hak_lock_t *lock);
 void hak_unlock_slow(hak_lock_t *lock);
 /* Sets hak_lock_self and returns it. */
 HAK_COLD uint32_t hak_lock_identify(void);
+/* What it returns when there is nothing to restore. */
+#define HAK_CANCEL_DEFERRED 0
 /* Keeps the calling thread from being cancelled until what it returns is given to
  * hak_cancel_restore(). */
 int hak_cancel_defer(void);
-void hak_cancel_restore(int type);
+void hak_cancel_restore_slow(int type);
+
+HAK_INLINE void hak_cancel_restore(int type) {
+    if (HAK_UNLIKELY(type != HAK_CANCEL_DEFERRED)) {
+        hak_cancel_restore_slow(type); /* may end the thread */
+    }
+}
 
 HAK_INLINE uint32_t hak_lock_id(void) {
     return HAK_LIKELY(hak_lock_self != 0) ? hak_lock_self : hak_lock_identify();
@@ -50,6 +64,12 @@ HAK_INLINE uint32_t hak_lock_id(void) {
 /* Acquire pairs with the release in hak_unlock(): the critical sections before are visible. */
 HAK_INLINE bool hak_lock_try(hak_lock_t *lock) {
     uint32_t free_word = 0;
+    if (__libc_single_threaded && hak_load_relaxed(&lock->word) == 0) {
+        hak_store_relaxed(&lock->word, hak_lock_id());
+        lock->cancel_type = HAK_CANCEL_DEFERRED;
+        hak_signal_fence();
+        return true;
+    }
     int type = hak_cancel_defer();
     if (HAK_LIKELY(hak_cas_acquire(&lock->word, &free_word, hak_lock_id()))) {
         lock->cancel_type = type;
@@ -67,7 +87,9 @@ HAK_INLINE void hak_lock(hak_lock_t *lock) {
 
 HAK_INLINE void hak_unlock(hak_lock_t *lock) {
     int type = lock->cancel_type;
-    if (HAK_UNLIKELY((hak_exchange_release(&lock->word, 0) & HAK_LOCK_AWAITED) != 0)) {
+    if (__libc_single_threaded) { /* so nobody waits; release: for threads to come */
+        hak_store_release(&lock->word, 0);
+    } else if (HAK_UNLIKELY((hak_exchange_release(&lock->word, 0) & HAK_LOCK_AWAITED) != 0)) {
         hak_unlock_slow(lock);
     }
     hak_cancel_restore(type);

@@ -14,4 +14,7 @@ typedef enum {
     HAK_BY_ANY,       /* not known: nothing is held against whoever frees */
 } hak_origin_t;
 
+/* Of a block, where the program says nothing about its size. */
+#define HAK_SIZE_UNKNOWN SIZE_MAX
+
 #endif

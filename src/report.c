@@ -5,6 +5,7 @@
 #include "report.h"
 
 #include "alloc.h"
+#include "armor.h"
 #include "guard.h"
 #include "heap_search.h"
 #include "large.h"
@@ -101,6 +102,9 @@ void hak_report_gather(hak_figures_t *out) {
     *out = (hak_figures_t){.stats.struct_bytes = sizeof out->stats};
     hak_stats_t *stats = &out->stats;
     uint64_t refills[HAK_SOURCES] = {0};
+    if (hak_hardened) {
+        hak_armor_fetch();
+    }
     hak_lock_everything();
     hak_pool_each_slab(visit_slab, out);
     (void)hak_heap_each_bin_block_locked(visit_bin_block, out);

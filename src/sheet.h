@@ -3,7 +3,17 @@
  * Owns:      the layout of a sheet, the values of headers, the search for damage in and around a
  *            block.
  * Knows not: what is done with blocks (armor.h, whose invariants these are).
- * Threads:   a slab's part of a sheet is guarded by the lock of its shelf (armor.c).
+ * Threads:   a slab's part of a sheet is guarded by the lock of its shelf (armor.c), but for its
+ *            BUSY blocks. A block is BUSY while one thread has it in hand, on its way to or from
+ *            LIVE: its bytes, size, origin and header are that thread's alone, without a lock.
+ *
+ *   FREE, NEVER -> BUSY   under the lock          BUSY -> LIVE   release: all of it is written
+ *   LIVE -> BUSY          acquire, by one who     BUSY -> FREE   under the lock
+ *                         frees it
+ *
+ * So under the lock FREE and NEVER last; LIVE may become BUSY, and comes back to LIVE only by way
+ * of FREE, or as it was, where a free was a fault. Who looks at a LIVE block that is not his
+ * reads its state once more afterwards: if it still is LIVE, it was all the time.
  */
 #ifndef HAK_SHEET_H
 #define HAK_SHEET_H
@@ -15,12 +25,12 @@
 #define HAK_SHEET_BLOCKS (HAK_SLOT_BYTES / HAK_ALIGNMENT)
 #define HAK_HEADER_NOT_LIVE ((unsigned char)0x9C)
 
-enum { HAK_NEVER, HAK_LIVE, HAK_FREE };
+enum { HAK_NEVER, HAK_LIVE, HAK_FREE, HAK_BUSY };
 
 typedef struct {
     uint16_t size; /* of a LIVE block */
-    uint8_t state;
-    uint8_t origin;
+    _Atomic uint8_t state;
+    uint8_t origin; /* of a LIVE block */
 } hak_note_t;
 
 _Static_assert(sizeof(hak_note_t) == 4, "a sheet is a quarter of its SuperSlab");
@@ -29,7 +39,9 @@ typedef struct {
     hak_note_t notes[HAK_SLOTS][HAK_SHEET_BLOCKS]; /* whole pages for each slot */
     hak_note_t behind; /* NEVER, as number 0 of each slab is: what follows the last block of all */
     uint64_t free[HAK_SLOTS][HAK_SHEET_BLOCKS / 64];
-    uint16_t free_bits[HAK_SLOTS];    /* how many are set */
+    uint16_t free_bits[HAK_SLOTS]; /* how many are set */
+    /* Slots whose row may have a page that is resident for nothing (armor_slab.c). */
+    uint32_t short_rows;
     bool charged[HAK_SLOTS];          /* of the slab that starts there: it is a spare one */
     _Atomic uint8_t arena[HAK_SLOTS]; /* atomic, relaxed: likewise */
 } hak_sheet_t;
@@ -64,8 +76,13 @@ typedef struct {
     hak_note_t *note;
     unsigned char *start;
     size_t stride;
-    unsigned cls, index;
+    unsigned cls, slot, index; /* slot: with which the slab starts */
 } hak_place_t;
+
+/* Acquire pairs with the release that makes a block LIVE. */
+HAK_INLINE unsigned hak_note_state(const hak_note_t *note) {
+    return hak_load_acquire(&note->state);
+}
 
 HAK_INLINE hak_place_t hak_place_of(hak_slab_t *slab, unsigned index) {
     hak_sheet_t *sheet = hak_slab_superslab(slab)->sheet;
@@ -77,6 +94,7 @@ HAK_INLINE hak_place_t hak_place_of(hak_slab_t *slab, unsigned index) {
         .start = (unsigned char *)hak_slab_base(slab) + index * stride,
         .stride = stride,
         .cls = slab->cls,
+        .slot = slab->index,
         .index = index,
     };
 }
@@ -101,6 +119,7 @@ HAK_INLINE hak_place_t hak_place_in(hak_superslab_t *ss, const void *p, unsigned
         .start = (unsigned char *)((uintptr_t)p - offset + index * info->stride),
         .stride = info->stride,
         .cls = cls,
+        .slot = (unsigned)slot,
         .index = (unsigned)index,
     };
 }
@@ -109,29 +128,37 @@ HAK_INLINE hak_place_t hak_place_at(const void *p, unsigned cls) {
     return hak_place_in(hak_map_record(p), p, cls);
 }
 
-/* What stands in front of the block that the note is about; it is not number 0. Behind the last
- * block of a slab comes the note of number 0 of the next slot, or sheet.behind. */
-HAK_INLINE unsigned char hak_header_of(const hak_note_t *note, unsigned cls) {
-    if (note->state == HAK_LIVE) {
-        return hak_tag_of_class(cls);
-    }
-    return note->state == HAK_NEVER && note[-1].state == HAK_NEVER ? 0 : HAK_HEADER_NOT_LIVE;
+/* The header in front of the block at start. Relaxed: a neighbour's may change meanwhile. */
+HAK_INLINE unsigned char hak_header_at(const unsigned char *start) {
+    return hak_load_relaxed((const _Atomic unsigned char *)start - 1);
 }
 
-/* Both headers beside the block are right; it is not NEVER, so neither is zero. */
-HAK_INLINE bool hak_place_has_headers(hak_place_t place) {
-    unsigned char live = hak_tag_of_class(place.cls);
-    unsigned char own = place.note[0].state == HAK_LIVE ? live : HAK_HEADER_NOT_LIVE;
-    unsigned char next = place.note[1].state == HAK_LIVE ? live : HAK_HEADER_NOT_LIVE;
-    return place.start[-1] == own && place.start[place.stride - 1] == next;
+HAK_INLINE void hak_header_set(unsigned char *start, unsigned char header) {
+    hak_store_relaxed((_Atomic unsigned char *)start - 1, header);
 }
 
-/* The finding names the block as its note has it. (Not by its place: that would have to stand in
- * memory on the way of those that are sound.) */
-void hak_sheet_find(hak_slab_t *slab, unsigned index, hak_armor_fault_t fault, const void *at,
-                    hak_armor_finding_t *finding);
-/* Looks at a block in any state and at the headers on both its sides; false: the finding says what
- * is wrong. */
+/* Of a block that was handed out before: its own header is the one that is given, that of the right
+ * neighbour is one that may stand there. Which of the two, only he knows who has that one. */
+HAK_INLINE bool hak_place_has_headers(hak_place_t place, unsigned char own) {
+    unsigned char next = hak_header_at(place.start + place.stride);
+    return hak_header_at(place.start) == own &&
+           (next == hak_tag_of_class(place.cls) || next == HAK_HEADER_NOT_LIVE);
+}
+
+HAK_INLINE bool hak_header_replace(unsigned char *start, unsigned char found,
+                                   unsigned char header) {
+    return hak_cas_relaxed((_Atomic unsigned char *)start - 1, &found, header);
+}
+
+/* Looks at a block, which is in the state, and at the headers on both its sides. False: the finding
+ * says what is wrong. */
+bool hak_sheet_is_sound_as(hak_slab_t *slab, unsigned index, unsigned state,
+                           hak_armor_finding_t *finding);
+/* The same in whatever state it is; true if that is in somebody's hand just now. */
 bool hak_sheet_is_sound(hak_slab_t *slab, unsigned index, hak_armor_finding_t *finding);
+/* A fault of the pointer at. The finding names the block as its note has it. (Not by its place:
+ * that would have to stand in memory on the way of those that are sound.) */
+void hak_sheet_find(hak_slab_t *slab, unsigned index, hak_armor_fault_t fault,
+                    hak_armor_finding_t *finding);
 
 #endif

@@ -258,6 +258,7 @@ int main(int count, char **words) {
     /* The common heap is an orphan to whoever frees, and an owner to whoever takes: no step of it
      * is its own, and the scenarios count heaps. */
     hak_options.common = 0;
+    __libc_single_threaded = 0; /* coroutines count as threads */
     snapshot_install();
     found_t *found = mmap(NULL, sizeof *found, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                           -1, 0);

@@ -3,6 +3,7 @@
 #include "armor_case.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include "readable.h"
 
@@ -74,6 +75,23 @@ UNIT_CHILD(armor_alloc_order_is_by_chance) {
         armor_free(q, CLASS_64);
     }
     CHECK(returns < 50);
+}
+
+/* Not even the first one of a slab is known. */
+UNIT_CHILD(armor_first_block_of_a_slab_is_by_chance) {
+    unsigned slabs = 0, lowest = 0;
+    const hak_slab_t *before = NULL;
+    armor_start(false);
+    while (slabs < 100) {
+        char *p = armor_alloc(CLASS_16K, 10);
+        const hak_slab_t *slab = hak_slab_of(p, CLASS_16K);
+        if (slab != before) {
+            slabs++;
+            lowest += armor_index(p, CLASS_16K) == 1;
+        }
+        before = slab;
+    }
+    CHECK(lowest < 50); /* about 14 */
 }
 
 UNIT_CHILD(armor_resize_keeps_zero_and_canary) {
@@ -211,6 +229,168 @@ UNIT_CHILD(armor_blocks_of_other_threads_go_home) {
         if (exchange[i] != NULL) {
             run_free(exchange[i]);
         }
+    }
+    armor_assert_at_rest();
+}
+
+/* ---- Put away -----------------------------------------------------------------------------------
+ */
+
+enum { AWAY_ROOM = 16, AWAY_ALL = 5 * AWAY_ROOM, MEETINGS = 2 };
+
+static struct {
+    char *blocks[AWAY_ALL];
+    unsigned arena;
+    _Atomic unsigned freed, wished; /* of the blocks: seq_cst, both threads wait for each other */
+    hak_lock_t *lock;               /* of the blocks' shelf */
+    unsigned locks_before;
+} away;
+
+static unsigned my_arena(void) {
+    return hak_lock_id() % 16;
+}
+
+static void find_lock(hak_lock_t *lock, void *unused) {
+    (void)unused;
+    if (away.locks_before-- == 0) {
+        away.lock = lock;
+    }
+}
+
+/* Frees up to as many blocks as it is told to. */
+static void *free_as_told(void *unused) {
+    (void)unused;
+    if (my_arena() == away.arena) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < AWAY_ALL; i++) {
+        while (hak_load_seq(&away.wished) <= i) {
+            hak_cpu_relax();
+        }
+        armor_free(away.blocks[i], CLASS_64);
+        hak_store_seq(&away.freed, i + 1);
+    }
+    return away.blocks;
+}
+
+static void wait_for_freed(unsigned count) {
+    while (hak_load_seq(&away.freed) != count) {
+        hak_cpu_relax();
+    }
+}
+
+/* With the shelf locked; the other thread waits for it, or does not. */
+static void meet(unsigned count, bool waits) {
+    unsigned before = hak_load_seq(&away.freed);
+    hak_lock(away.lock);
+    hak_store_seq(&away.wished, before + count);
+    if (waits) {
+        while ((hak_load_seq(&away.lock->word) & HAK_LOCK_AWAITED) == 0) {
+            hak_cpu_relax();
+        }
+    } else {
+        wait_for_freed(before + count);
+    }
+    hak_unlock(away.lock);
+    wait_for_freed(before + count);
+}
+
+static void count_not_free(hak_slab_t *slab, void *count) {
+    *(unsigned *)count += hak_load_relaxed(&slab->carved) - slab->free_count;
+}
+
+/* Blocks that are live, or put away. */
+static unsigned not_free(void) {
+    unsigned count = 0;
+    hak_armor_lock_all();
+    hak_pool_each_slab(count_not_free, &count);
+    hak_armor_unlock_all();
+    return count;
+}
+
+static pthread_t start_in_other_arena(void) {
+    pthread_t thread;
+    void *done = NULL;
+    do {
+        CHECK(pthread_create(&thread, NULL, free_as_told, NULL) == 0);
+        struct timespec soon = {.tv_nsec = 20000000};
+        nanosleep(&soon, NULL);
+    } while (pthread_tryjoin_np(thread, &done) == 0);
+    return thread;
+}
+
+/* Who met the owner of blocks often enough does not wait for him any more, and loses nothing. */
+UNIT_CHILD(armor_blocks_of_a_busy_shelf_are_put_away) {
+    hak_armor_finding_t finding;
+    armor_start(false);
+    away.arena = my_arena();
+    for (unsigned i = 0; i < AWAY_ALL; i++) {
+        away.blocks[i] = take_one();
+    }
+    away.locks_before = 1 + (away.arena != 0 ? HAK_CLASSES : 0) + CLASS_64;
+    hak_armor_each_lock(find_lock, NULL);
+    pthread_t thread = start_in_other_arena();
+    for (unsigned i = 0; i < MEETINGS; i++) {
+        meet(1, true);
+    }
+    unsigned first = hak_load_seq(&away.freed);
+    meet(AWAY_ROOM, false);
+    for (unsigned i = first; i < first + AWAY_ROOM; i++) {
+        CHECK(!armor_is_live(away.blocks[i], CLASS_64));
+        hak_armor_free(away.blocks[i], CLASS_64, &finding);
+        CHECK(finding.fault == HAK_ARMOR_FREED && finding.block == away.blocks[i]);
+    }
+    CHECK(hak_armor_is_valid());
+    away.blocks[first][7] ^= 1; /* it is looked at as all free ones are */
+    CHECK(armor_check(&finding, 1) == 1 && finding.fault == HAK_ARMOR_WRITTEN);
+    CHECK(finding.block == away.blocks[first] && finding.at == away.blocks[first] + 7);
+    away.blocks[first][7] ^= 1;
+    meet(1, true); /* no room for it: it waits */
+    CHECK(not_free() >= AWAY_ALL - hak_load_seq(&away.freed) + AWAY_ROOM);
+    hak_store_seq(&away.wished, AWAY_ALL - 1); /* nobody is in the way: all come home in the end */
+    wait_for_freed(AWAY_ALL - 1);
+    CHECK(hak_armor_is_valid() && not_free() == 1);
+    hak_store_seq(&away.wished, AWAY_ALL);
+    pthread_join(thread, NULL);
+    armor_assert_at_rest();
+}
+
+/* A walk in the middle of everything accuses nobody. */
+static _Atomic bool walked; /* relaxed: when to stop */
+
+static void *hand_in_and_out(void *number) {
+    uint64_t random = (uintptr_t)number;
+    char *own[32] = {NULL};
+    while (!hak_load_relaxed(&walked)) {
+        size_t i = unit_below(&random, UNIT_LENGTH(own));
+        unsigned cls = i % 2 ? CLASS_64 : CLASS_16K;
+        if (own[i] != NULL) {
+            armor_free(own[i], cls);
+            own[i] = NULL;
+        } else {
+            own[i] = armor_alloc(cls, unit_below(&random, hak_class_stride(cls)));
+        }
+    }
+    for (unsigned i = 0; i < UNIT_LENGTH(own); i++) {
+        if (own[i] != NULL) {
+            armor_free(own[i], i % 2 ? CLASS_64 : CLASS_16K);
+        }
+    }
+    return NULL;
+}
+
+UNIT_CHILD(armor_check_beside_busy_threads_finds_nothing) {
+    pthread_t threads[3];
+    armor_start(false);
+    for (uintptr_t i = 0; i < UNIT_LENGTH(threads); i++) {
+        CHECK(pthread_create(&threads[i], NULL, hand_in_and_out, (void *)(i + 1)) == 0);
+    }
+    for (unsigned i = 0; i < 3000; i++) {
+        CHECK(armor_check(NULL, 0) == 0);
+    }
+    hak_store_relaxed(&walked, true);
+    for (unsigned i = 0; i < UNIT_LENGTH(threads); i++) {
+        pthread_join(threads[i], NULL);
     }
     armor_assert_at_rest();
 }
@@ -399,9 +579,12 @@ int main(void) {
         CASE(armor_alloc_of_each_class_is_zero_and_remembers_size),
         CASE(armor_alloc_stands_between_headers),
         CASE(armor_alloc_order_is_by_chance),
+        CASE(armor_first_block_of_a_slab_is_by_chance),
         CASE(armor_resize_keeps_zero_and_canary),
         CASE(armor_random_operations_hand_out_no_block_twice),
         CASE(armor_blocks_of_other_threads_go_home),
+        CASE(armor_blocks_of_a_busy_shelf_are_put_away),
+        CASE(armor_check_beside_busy_threads_finds_nothing),
         CASE(armor_arenas_are_each_threads_and_a_few_share),
         CASE(armor_slab_without_live_block_is_untouchable),
         CASE(armor_last_slab_stays),

@@ -88,6 +88,69 @@ static void canary_write_in_pieces_is_the_same(void **state) {
     }
 }
 
+/* ---- Bodies ----------------------------------------------------------------------------------- */
+
+#define WIDEST 1679 /* some lines of the widest registers, and rests of all kinds */
+
+static _Alignas(64) unsigned char wide_room[MARGIN + WIDEST + MARGIN];
+static unsigned char *const body = wide_room + MARGIN;
+
+static void start_body(size_t bytes) {
+    memset(wide_room, OTHER, sizeof wide_room);
+    hak_canary_fill_body(body, bytes);
+}
+
+/* All is as start_body() left it, but for the first size bytes, which have the value, and one. */
+static void assert_body_is(size_t bytes, size_t size, unsigned char value, size_t wrong_at) {
+    for (const unsigned char *p = wide_room; p < wide_room + sizeof wide_room; p++) {
+        size_t i = (size_t)(p - body);
+        if (i >= bytes) {
+            assert_int_equal(*p, OTHER);
+        } else if (i < size) {
+            assert_int_equal(*p, value);
+        }
+    }
+    const unsigned char *behind = body + size;
+    const void *damage = hak_canary_damage(behind, bytes - size);
+    assert_ptr_equal(damage, wrong_at < bytes ? body + wrong_at : NULL);
+}
+
+static void check_take(size_t bytes, size_t size) {
+    size_t step = bytes < 200 ? 1 : 13;
+    start_body(bytes);
+    assert_body_is(bytes, 0, 0, bytes);
+    assert_true(hak_canary_take_body(body, size, bytes));
+    assert_body_is(bytes, size, 0, bytes);
+    for (size_t i = 0; i < bytes; i += i + step < bytes || i == bytes - 1 ? step : bytes - 1 - i) {
+        start_body(bytes);
+        body[i] ^= 1;
+        assert_false(hak_canary_take_body(body, size, bytes));
+        assert_body_is(bytes, 0, 0, i);
+    }
+}
+
+static void check_ends(size_t bytes, size_t size) {
+    start_body(bytes);
+    memset(body, OTHER, size);
+    assert_true(hak_canary_ends_body(body, size, bytes));
+    for (size_t i = size; i < bytes; i++) {
+        body[i] ^= 1;
+        assert_false(hak_canary_ends_body(body, size, bytes));
+        body[i] ^= 1;
+    }
+    assert_body_is(bytes, size, OTHER, bytes);
+}
+
+static void canary_body_of_each_size_is_taken_whole_or_not_at_all(void **state) {
+    (void)state;
+    for (size_t bytes = 15; bytes <= WIDEST; bytes += bytes < 160 ? 16 : 16 * 19) {
+        for (size_t size = 0; size <= bytes; size += bytes < 160 || size + 70 > bytes ? 1 : 61) {
+            check_take(bytes, size);
+            check_ends(bytes, size);
+        }
+    }
+}
+
 static void canary_init_again_keeps_the_secret(void **state) {
     (void)state;
     hak_canary_write(room, sizeof room);
@@ -127,6 +190,7 @@ int main(void) {
         cmocka_unit_test(canary_damage_of_each_byte_names_it),
         cmocka_unit_test(zero_damage_of_each_byte_names_it),
         cmocka_unit_test(canary_write_in_pieces_is_the_same),
+        cmocka_unit_test(canary_body_of_each_size_is_taken_whole_or_not_at_all),
         cmocka_unit_test(canary_init_again_keeps_the_secret),
     };
     int failed = cmocka_run_group_tests(secret, NULL, NULL);

@@ -99,6 +99,8 @@ static void lock_defers_cancellation_and_restores_it(void **state) {
     (void)state;
     hak_lock_t inner = {0};
     int before;
+    char alone = __libc_single_threaded;
+    __libc_single_threaded = 0; /* else nobody could cancel it */
     assert_int_equal(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before), 0);
     hak_lock(&lock);
     assert_int_equal(cancel_type(), PTHREAD_CANCEL_DEFERRED);
@@ -109,6 +111,28 @@ static void lock_defers_cancellation_and_restores_it(void **state) {
     hak_unlock(&lock);
     assert_int_equal(cancel_type(), PTHREAD_CANCEL_ASYNCHRONOUS);
     (void)pthread_setcanceltype(before, &before);
+    __libc_single_threaded = alone;
+}
+
+/* What a single thread does by plain stores is seen by all that comes after, and by itself. */
+static void lock_of_a_single_thread_is_held_like_any(void **state) {
+    (void)state;
+    char alone = __libc_single_threaded;
+    __libc_single_threaded = 1;
+    hak_lock(&lock);
+    assert_true(hak_lock_is_mine(&lock));
+    assert_false(hak_lock_try(&lock));
+    __libc_single_threaded = 0;
+    assert_false(hak_lock_try(&lock));
+    hak_unlock(&lock);
+    hak_lock(&lock);
+    __libc_single_threaded = 1;
+    hak_unlock(&lock);
+    assert_int_equal(lock.word, 0);
+    unit_assert_aborts(take_twice, NULL,
+                       "hakmem: malloc or free in a signal handler that interrupted malloc or "
+                       "free\n");
+    __libc_single_threaded = alone;
 }
 
 static void *count_up(void *argument) {
@@ -149,6 +173,7 @@ int main(void) {
         cmocka_unit_test(lock_held_for_long_sleeps_and_is_woken),
         cmocka_unit_test(lock_held_by_the_same_thread_is_reported),
         cmocka_unit_test(lock_defers_cancellation_and_restores_it),
+        cmocka_unit_test(lock_of_a_single_thread_is_held_like_any),
         cmocka_unit_test(lock_four_threads_exclude_each_other),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
