@@ -18,7 +18,7 @@
 #include "pool.h"
 #include "stats.h"
 
-/* Ids of threads follow each other: neighbours meet only where there are more than these. */
+/* Processors share one where there are more than these. */
 #define ARENAS 16U
 /* Wider blocks are called into the cache that far. */
 #define PREFETCH_FROM 256U
@@ -31,6 +31,9 @@
 #define AWAY_CROWD_MOST (3 * AWAY_CROWD)
 
 bool hak_hardened;
+
+/* The number of the arena that this thread uses, plus one; 0: none yet. */
+static _Thread_local uint8_t arena_of_thread __attribute__((tls_model("initial-exec")));
 
 /* Of the shelves of an arena, all together, since they are looked at whenever a block of another
  * arena is freed. Atomic, relaxed: stale ones do no harm. */
@@ -67,6 +70,37 @@ static HAK_COLD void bear(unsigned arena) {
     hak_store_relaxed(&armor.born[arena],
                       true); /* seen early it does no harm: whoever has all locks has births */
     hak_unlock(&armor.births);
+}
+
+/* That of the processor it runs on: so threads of which only one runs at a time, or that follow
+ * each other, have one together, and there are no more than processors. Chosen anew by who meets
+ * another thread there, since then one of them has come to another processor. */
+static HAK_NOINLINE unsigned choose_arena(void) {
+    unsigned arena = hak_os.cpu() % ARENAS;
+    if (!hak_load_relaxed(&armor.born[arena])) {
+        bear(arena);
+    }
+    arena_of_thread = (uint8_t)(arena + 1);
+    return arena;
+}
+
+HAK_INLINE unsigned own_arena(void) {
+    unsigned arena = arena_of_thread;
+    return HAK_LIKELY(arena != 0) ? arena - 1 : choose_arena();
+}
+
+static unsigned arena_of(const hak_armor_shelf_t *shelf) {
+    return (unsigned)((shelf - armor.shelves[0]) / HAK_CLASSES);
+}
+
+HAK_INLINE hak_armor_shelf_t *lock_own_shelf(unsigned cls) {
+    hak_armor_shelf_t *shelf = &armor.shelves[own_arena()][cls];
+    HAK_KEEP(shelf);
+    if (HAK_UNLIKELY(!hak_lock_try(&shelf->lock))) {
+        shelf = &armor.shelves[choose_arena()][cls];
+        hak_lock(&shelf->lock);
+    }
+    return shelf;
 }
 
 /* The headers beside a block that is BUSY and was damaged, as the one in front of a block that is
@@ -173,17 +207,11 @@ HAK_INLINE bool clear(hak_place_t place, size_t size, bool never, hak_armor_find
 
 void *hak_armor_alloc(unsigned cls, size_t size, hak_origin_t origin,
                       hak_armor_finding_t *finding) {
-    unsigned arena = hak_lock_id() % ARENAS;
-    hak_armor_shelf_t *shelf = &armor.shelves[arena][cls];
     bool never;
-    HAK_KEEP(shelf);
     finding->fault = HAK_ARMOR_SOUND;
-    if (HAK_UNLIKELY(!hak_load_relaxed(&armor.born[arena]))) {
-        bear(arena);
-    }
-    hak_lock(&shelf->lock);
+    hak_armor_shelf_t *shelf = lock_own_shelf(cls);
     if (HAK_UNLIKELY(shelf->ready_count < HAK_CHOICE_LEAST)) {
-        hak_armor_refill(shelf, cls, arena, armor.seed);
+        hak_armor_refill(shelf, cls, arena_of(shelf), armor.seed);
         if (HAK_UNLIKELY(shelf->ready_count == 0)) {
             hak_unlock(&shelf->lock);
             return NULL;
@@ -303,9 +331,6 @@ static void take_home(hak_armor_shelf_t *own, unsigned cls, hak_armor_finding_t 
 static bool put_away(void *block, unsigned cls, unsigned arena, hak_armor_finding_t *finding) {
     hak_armor_shelf_t *own = &armor.shelves[arena][cls];
     _Atomic uint8_t *turns = &armor.away[arena].turns[cls];
-    if (HAK_UNLIKELY(!hak_load_relaxed(&armor.born[arena]))) {
-        bear(arena);
-    }
     hak_lock(&own->lock);
     unsigned left = hak_load_relaxed(turns);
     left -= left != 0;
@@ -383,12 +408,13 @@ void hak_armor_free(void *p, unsigned cls, hak_armor_finding_t *finding) {
     unsigned arena = hak_load_relaxed(&place.sheet->arena[place.slot]);
     hak_armor_shelf_t *shelf = &armor.shelves[arena][cls];
     HAK_KEEP(shelf);
-    unsigned own = hak_lock_id() % ARENAS;
+    unsigned own = own_arena();
     if (HAK_UNLIKELY(arena != own) && place.stride <= AWAY_STRIDE_MAX) {
         if (!lock_or_put_away(shelf, p, cls, own, finding)) {
             return;
         }
-    } else {
+    } else if (HAK_UNLIKELY(!hak_lock_try(&shelf->lock))) {
+        (void)choose_arena();
         hak_lock(&shelf->lock);
     }
     come_home(shelf, place, finding);

@@ -3,7 +3,7 @@
  * Owns:      every ACTIVE slab of the pool while the mode is on: which blocks are live, free or in
  *            quarantine; the bytes around and in them by which misuse is noticed; their locks.
  * Knows not: what is said of a finding (harden.h), blocks above the mid tier's (guard.h).
- * Threads:   any. A thread allocates from the arena that its id says; a block goes home to the
+ * Threads:   any. A thread allocates from the arena of its processor; a block goes home to the
  *            arena of its slab. Each class of an arena has a shelf; it and its slabs are guarded by
  *            shelf.lock, but for blocks that a thread has in hand (sheet.h).
  *

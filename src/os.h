@@ -41,6 +41,7 @@ typedef struct {
     bool (*protect)(void *addr, size_t bytes, bool accessible);
     size_t (*mappings_max)(void); /* that the process may have; 0 when unknown */
     uint32_t (*now_ms)(void);     /* monotonic; wraps after 49 days */
+    uint32_t (*cpu)(void);        /* on which the caller runs, a moment ago; 0 when unknown */
     void (*wait)(void *word, uint32_t while_value);
     void (*wake_one)(void *word);
     /* Writes all of it, as far as the system lets it. */

@@ -10,8 +10,10 @@
 #include "os.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -162,6 +164,13 @@ static size_t os_mappings_max(void) {
     return number_in_file("/proc/sys/vm/max_map_count", 0);
 }
 
+static uint32_t os_cpu(void) {
+    int saved = errno;
+    int cpu = sched_getcpu();
+    errno = saved;
+    return cpu >= 0 ? (uint32_t)cpu : 0;
+}
+
 static uint32_t os_now_ms(void) {
     struct timespec now = {0, 0};
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* vDSO: no system call, cannot fail */
@@ -201,6 +210,7 @@ hak_os_t hak_os = {
     .protect = os_protect,
     .mappings_max = os_mappings_max,
     .now_ms = os_now_ms,
+    .cpu = os_cpu,
     .wait = os_wait,
     .wake_one = os_wake_one,
     .write = os_write,

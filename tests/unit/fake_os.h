@@ -95,6 +95,13 @@ static inline uint32_t fake_os_now_ms(void) {
     return fake_os.own_clock ? fake_os.now_ms : fake_os.real.now_ms();
 }
 
+/* The processor that the thread is told it runs on, plus one; 0: the one that it does run on. */
+static _Thread_local uint32_t fake_os_cpu_plus_one __attribute__((unused));
+
+static inline uint32_t fake_os_cpu(void) {
+    return fake_os_cpu_plus_one != 0 ? fake_os_cpu_plus_one - 1 : fake_os.real.cpu();
+}
+
 static inline void fake_os_write(int fd, const char *text, size_t bytes) {
     size_t room = sizeof fake_os.text - 1 - fake_os.text_bytes;
     size_t kept = bytes < room ? bytes : room;
@@ -133,6 +140,7 @@ static inline void fake_os_install(void) {
         hak_os.protect = fake_os_protect;
         hak_os.mappings_max = fake_os_mappings_max;
         hak_os.now_ms = fake_os_now_ms;
+        hak_os.cpu = fake_os_cpu;
     }
     fake_os_reset();
 }

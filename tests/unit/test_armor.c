@@ -3,7 +3,6 @@
 #include "armor_case.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #include "readable.h"
 
@@ -233,6 +232,13 @@ UNIT_CHILD(armor_blocks_of_other_threads_go_home) {
     armor_assert_at_rest();
 }
 
+/* ---- Arenas ------------------------------------------------------------------------------------
+ */
+
+static void run_on_cpu(uint32_t cpu) {
+    fake_os_cpu_plus_one = cpu + 1;
+}
+
 /* ---- Put away -----------------------------------------------------------------------------------
  */
 
@@ -240,15 +246,10 @@ enum { AWAY_ROOM = 16, AWAY_ALL = 5 * AWAY_ROOM, MEETINGS = 2 };
 
 static struct {
     char *blocks[AWAY_ALL];
-    unsigned arena;
     _Atomic unsigned freed, wished; /* of the blocks: seq_cst, both threads wait for each other */
     hak_lock_t *lock;               /* of the blocks' shelf */
     unsigned locks_before;
 } away;
-
-static unsigned my_arena(void) {
-    return hak_lock_id() % 16;
-}
 
 static void find_lock(hak_lock_t *lock, void *unused) {
     (void)unused;
@@ -260,9 +261,7 @@ static void find_lock(hak_lock_t *lock, void *unused) {
 /* Frees up to as many blocks as it is told to. */
 static void *free_as_told(void *unused) {
     (void)unused;
-    if (my_arena() == away.arena) {
-        return NULL;
-    }
+    run_on_cpu(2);
     for (unsigned i = 0; i < AWAY_ALL; i++) {
         while (hak_load_seq(&away.wished) <= i) {
             hak_cpu_relax();
@@ -308,28 +307,18 @@ static unsigned not_free(void) {
     return count;
 }
 
-static pthread_t start_in_other_arena(void) {
-    pthread_t thread;
-    void *done = NULL;
-    do {
-        CHECK(pthread_create(&thread, NULL, free_as_told, NULL) == 0);
-        struct timespec soon = {.tv_nsec = 20000000};
-        nanosleep(&soon, NULL);
-    } while (pthread_tryjoin_np(thread, &done) == 0);
-    return thread;
-}
-
 /* Who met the owner of blocks often enough does not wait for him any more, and loses nothing. */
 UNIT_CHILD(armor_blocks_of_a_busy_shelf_are_put_away) {
     hak_armor_finding_t finding;
+    pthread_t thread;
     armor_start(false);
-    away.arena = my_arena();
+    run_on_cpu(1);
     for (unsigned i = 0; i < AWAY_ALL; i++) {
         away.blocks[i] = take_one();
     }
-    away.locks_before = 1 + (away.arena != 0 ? HAK_CLASSES : 0) + CLASS_64;
+    away.locks_before = 1 + HAK_CLASSES + CLASS_64; /* births; all of arena 0 */
     hak_armor_each_lock(find_lock, NULL);
-    pthread_t thread = start_in_other_arena();
+    CHECK(pthread_create(&thread, NULL, free_as_told, NULL) == 0);
     for (unsigned i = 0; i < MEETINGS; i++) {
         meet(1, true);
     }
@@ -395,28 +384,68 @@ UNIT_CHILD(armor_check_beside_busy_threads_finds_nothing) {
     armor_assert_at_rest();
 }
 
-/* More threads than arenas: they share. */
+/* ---- Which arena --------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    uint32_t cpu;
+    char *block;
+} visit_t;
+
 static void *take_and_leave(void *argument) {
-    *(char **)argument = take_one();
+    visit_t *visit = argument;
+    run_on_cpu(visit->cpu);
+    visit->block = take_one();
     return NULL;
 }
 
-UNIT_CHILD(armor_arenas_are_each_threads_and_a_few_share) {
+static char *take_in_thread(uint32_t cpu) {
+    visit_t visit = {cpu, NULL};
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, take_and_leave, &visit) == 0);
+    pthread_join(thread, NULL);
+    return visit.block;
+}
+
+static bool are_together(const char *p, const char *q) {
+    return hak_slab_of(p, CLASS_64) == hak_slab_of(q, CLASS_64);
+}
+
+/* Threads on one processor share; processors share where there are more than arenas. */
+UNIT_CHILD(armor_arenas_are_each_processors_and_a_few_share) {
     char *blocks[40];
-    unsigned together = 0;
     armor_start(false);
     for (unsigned i = 0; i < UNIT_LENGTH(blocks); i++) {
-        pthread_t thread;
-        CHECK(pthread_create(&thread, NULL, take_and_leave, &blocks[i]) == 0);
-        pthread_join(thread, NULL);
-        together +=
-            i > 0 && hak_slab_of(blocks[i], CLASS_64) == hak_slab_of(blocks[i - 1], CLASS_64);
+        blocks[i] = take_in_thread(i / 2);
+        CHECK(i == 0 || are_together(blocks[i], blocks[i - 1]) == (i % 2 == 1));
+        CHECK(i < 32 || are_together(blocks[i], blocks[i - 32]));
     }
-    CHECK(together <= 40 / 2);
-    CHECK(pool_gauges().slots_active <= 16);
+    CHECK(pool_gauges().slots_active == 16);
     for (unsigned i = 0; i < UNIT_LENGTH(blocks); i++) {
         armor_free(blocks[i], CLASS_64);
     }
+    armor_assert_at_rest();
+}
+
+/* Who meets nobody stays; who finds his shelf locked goes to the processor that he is on by now. */
+UNIT_CHILD(armor_thread_that_meets_another_changes_its_arena) {
+    armor_start(false);
+    run_on_cpu(1);
+    char *first = take_one();
+    away.locks_before = 1 + HAK_CLASSES + CLASS_64; /* births; all of arena 0 */
+    hak_armor_each_lock(find_lock, NULL);
+    run_on_cpu(2);
+    char *second = take_one();
+    CHECK(are_together(first, second));
+    hak_lock(away.lock);
+    char *third = take_one();
+    hak_unlock(away.lock);
+    char *fourth = take_one();
+    CHECK(!are_together(first, third) && are_together(third, fourth));
+    armor_free(first, CLASS_64);
+    armor_free(second, CLASS_64);
+    armor_free(third, CLASS_64);
+    armor_free(fourth, CLASS_64);
     armor_assert_at_rest();
 }
 
@@ -561,15 +590,12 @@ UNIT_CHILD(armor_each_lock_is_free_after_unlock_all) {
     hak_armor_unlock_all();
     hak_armor_each_lock(count_lock, &count);
     CHECK(count == 2 + HAK_CLASSES); /* no arena was used: the first is there anyway */
-    char *blocks[2];
-    for (unsigned i = 0; i < 2; i++) { /* of which at least one has another arena */
-        pthread_t thread;
-        CHECK(pthread_create(&thread, NULL, take_and_leave, &blocks[i]) == 0);
-        pthread_join(thread, NULL);
-    }
+    (void)take_in_thread(3);
+    (void)take_in_thread(16);
+    (void)take_in_thread(5);
     count = 0;
     hak_armor_each_lock(count_lock, &count);
-    CHECK(count >= 2 + 2 * HAK_CLASSES && (count - 2) % HAK_CLASSES == 0);
+    CHECK(count == 2 + 3 * HAK_CLASSES);
 }
 
 #define CASE(name) cmocka_unit_test_setup(name, pool_case_set_up)
@@ -585,7 +611,8 @@ int main(void) {
         CASE(armor_blocks_of_other_threads_go_home),
         CASE(armor_blocks_of_a_busy_shelf_are_put_away),
         CASE(armor_check_beside_busy_threads_finds_nothing),
-        CASE(armor_arenas_are_each_threads_and_a_few_share),
+        CASE(armor_arenas_are_each_processors_and_a_few_share),
+        CASE(armor_thread_that_meets_another_changes_its_arena),
         CASE(armor_slab_without_live_block_is_untouchable),
         CASE(armor_last_slab_stays),
         CASE(armor_waves_keep_their_slabs),
