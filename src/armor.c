@@ -18,8 +18,9 @@
 #include "pool.h"
 #include "stats.h"
 
-/* Processors share one where there are more than these. */
+/* Processors share one where there are more than these that run the program. */
 #define ARENAS 16U
+#define PROCESSORS 1024U
 /* Wider blocks are called into the cache that far. */
 #define PREFETCH_FROM 256U
 
@@ -48,6 +49,9 @@ static struct {
     hak_lock_t births; /* before all shelves' */
     /* Set once, under armor.births: before that no shelf of it is locked or used. */
     _Atomic bool born[ARENAS];
+    /* Numbers plus one, 0: none yet. Set once, under armor.births. */
+    _Atomic uint8_t arena_of_cpu[PROCESSORS];
+    unsigned next_arena; /* guarded by births */
     hak_armor_shelf_t shelves[ARENAS][HAK_CLASSES];
     away_t away[ARENAS];
 } armor;
@@ -65,10 +69,15 @@ static hak_armor_shelf_t *shelf_of(hak_place_t place) {
     return &armor.shelves[hak_load_relaxed(&place.sheet->arena[place.slot])][place.cls];
 }
 
-static HAK_COLD void bear(unsigned arena) {
+/* Processors get them in the order in which they first run a thread that asks. */
+static HAK_COLD void bear(_Atomic uint8_t *arena_of_cpu) {
     hak_lock(&armor.births);
-    hak_store_relaxed(&armor.born[arena],
-                      true); /* seen early it does no harm: whoever has all locks has births */
+    if (hak_load_relaxed(arena_of_cpu) == 0) {
+        unsigned arena = armor.next_arena++ % ARENAS;
+        /* Seen early it does no harm: whoever has all locks has births. */
+        hak_store_relaxed(&armor.born[arena], true);
+        hak_store_relaxed(arena_of_cpu, (uint8_t)(arena + 1));
+    }
     hak_unlock(&armor.births);
 }
 
@@ -76,12 +85,15 @@ static HAK_COLD void bear(unsigned arena) {
  * each other, have one together, and there are no more than processors. Chosen anew by who meets
  * another thread there, since then one of them has come to another processor. */
 static HAK_NOINLINE unsigned choose_arena(void) {
-    unsigned arena = hak_os.cpu() % ARENAS;
-    if (!hak_load_relaxed(&armor.born[arena])) {
-        bear(arena);
+    if (arena_of_thread == 0) {
+        arena_of_thread = 1; /* born; should what is asked allocate */
     }
-    arena_of_thread = (uint8_t)(arena + 1);
-    return arena;
+    _Atomic uint8_t *arena_of_cpu = &armor.arena_of_cpu[hak_os.cpu() % PROCESSORS];
+    if (HAK_UNLIKELY(hak_load_relaxed(arena_of_cpu) == 0)) {
+        bear(arena_of_cpu);
+    }
+    arena_of_thread = hak_load_relaxed(arena_of_cpu);
+    return arena_of_thread - 1U;
 }
 
 HAK_INLINE unsigned own_arena(void) {
@@ -113,7 +125,7 @@ static HAK_COLD void put_right(hak_slab_t *slab, unsigned index) {
     unsigned next = hak_note_state(place.note + 1);
     hak_header_set(place.start, HAK_HEADER_NOT_LIVE);
     if (next != HAK_BUSY && found != live && found != HAK_HEADER_NOT_LIVE) {
-        (void)hak_header_replace(behind, found, next == HAK_LIVE ? live : HAK_HEADER_NOT_LIVE);
+        hak_header_replace(behind, found, next == HAK_LIVE ? live : HAK_HEADER_NOT_LIVE);
     }
 }
 
@@ -293,20 +305,32 @@ HAK_INLINE void look_around(hak_place_t place, hak_armor_finding_t *finding) {
 }
 
 /* A block that was BUSY, filled and without a header of a live one. */
-HAK_INLINE void come_home(hak_armor_shelf_t *shelf, hak_place_t place,
+HAK_INLINE void come_home(hak_armor_shelf_t *shelf, hak_place_t place, bool go_on,
                           hak_armor_finding_t *finding) {
     hak_slab_t *slab = place.slab;
     hak_store_relaxed(&place.note->state, HAK_FREE);
     slab->free_count++;
     hak_armor_hold(shelf, place.start, place.cls);
     if (HAK_UNLIKELY(slab->free_count == hak_load_relaxed(&slab->carved))) {
-        hak_armor_keep_or_release(shelf, slab, armor.go_on, finding);
+        hak_armor_keep_or_release(shelf, slab, go_on, finding);
+    }
+}
+
+/* The same of one that was put away: its slab is looked at whatever was found before. */
+static void come_home_late(hak_armor_shelf_t *shelf, hak_place_t place, bool go_on,
+                           hak_armor_finding_t *finding) {
+    hak_armor_finding_t found = *finding;
+    found.fault = HAK_ARMOR_SOUND;
+    come_home(shelf, place, go_on, &found);
+    if (finding->fault == HAK_ARMOR_SOUND) {
+        *finding = found;
     }
 }
 
 /* Takes home what was put away there, as far as it need not wait for a shelf: it is the second one
  * that is locked, so it must not. */
-static void take_home(hak_armor_shelf_t *own, unsigned cls, hak_armor_finding_t *finding) {
+static void take_home(hak_armor_shelf_t *own, unsigned cls, bool go_on,
+                      hak_armor_finding_t *finding) {
     for (unsigned left = own->away_count; left != 0;) { /* those below are not looked at yet */
         unsigned arena = arena_at(own->away[left - 1], cls);
         hak_armor_shelf_t *shelf = &armor.shelves[arena][cls];
@@ -319,7 +343,7 @@ static void take_home(hak_armor_shelf_t *own, unsigned cls, hak_armor_finding_t 
             if (arena_at(block, cls) == arena) {
                 own->away[i] = own->away[--left];
                 own->away[left] = own->away[--own->away_count];
-                come_home(shelf, hak_place_at(block, cls), finding);
+                come_home_late(shelf, hak_place_at(block, cls), go_on, finding);
             }
         }
         hak_unlock(&shelf->lock);
@@ -335,7 +359,7 @@ static bool put_away(void *block, unsigned cls, unsigned arena, hak_armor_findin
     unsigned left = hak_load_relaxed(turns);
     left -= left != 0;
     if (own->away_count == HAK_AWAY_MOST || left == 0) {
-        take_home(own, cls, finding);
+        take_home(own, cls, armor.go_on, finding);
     }
     bool room = own->away_count < HAK_AWAY_MOST && left != 0;
     if (room) {
@@ -417,7 +441,7 @@ void hak_armor_free(void *p, unsigned cls, hak_armor_finding_t *finding) {
         (void)choose_arena();
         hak_lock(&shelf->lock);
     }
-    come_home(shelf, place, finding);
+    come_home(shelf, place, armor.go_on, finding);
     hak_unlock(&shelf->lock);
 }
 
@@ -472,15 +496,17 @@ static void each_shelf(void (*visit)(hak_armor_shelf_t *shelf, unsigned cls, voi
     }
 }
 
-/* What is wrong with a block in a slab that goes is found out, and not told, here and below. */
+/* Takes the lock. Nothing can be told here: a slab in which something was written stays, for the
+ * next who looks. */
 static void fetch(hak_armor_shelf_t *shelf, unsigned cls, void *unused) {
     hak_armor_finding_t untold = {.fault = HAK_ARMOR_SOUND};
     (void)unused;
     hak_lock(&shelf->lock);
-    take_home(shelf, cls, &untold);
+    take_home(shelf, cls, false, &untold);
     hak_unlock(&shelf->lock);
 }
 
+/* Takes the lock. What goes is not looked at. */
 static void trim(hak_armor_shelf_t *shelf, unsigned cls, void *unused) {
     (void)unused;
     hak_lock(&shelf->lock);

@@ -5,7 +5,6 @@
 #include "armor_shelf.h"
 
 #include "armor_slab.h"
-#include "pool.h"
 #include "stats.h"
 
 /* Blocks of a class that an arena holds back before they may be handed out again. */
@@ -17,7 +16,8 @@
 
 /* Slabs without a live block that are kept for the next blocks though their shelf has others: slots
  * of each shelf, and of all together. A program whose memory comes and goes would else fault and
- * ask for permissions all day. A shelf whose thread ended keeps what it has, until a trim. */
+ * ask for permissions all day. A shelf that nobody uses any more keeps what it has, until a trim.
+ */
 #define SPARE_SLOTS 16U
 #define SPARE_SLOTS_ALL 64U
 

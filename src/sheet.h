@@ -3,9 +3,11 @@
  * Owns:      the layout of a sheet, the values of headers, the search for damage in and around a
  *            block.
  * Knows not: what is done with blocks (armor.h, whose invariants these are).
- * Threads:   a slab's part of a sheet is guarded by the lock of its shelf (armor.c), but for its
- *            BUSY blocks. A block is BUSY while one thread has it in hand, on its way to or from
- *            LIVE: its bytes, size, origin and header are that thread's alone, without a lock.
+ * Threads:   a slab's part of a sheet is guarded by the lock of its shelf (armor.c), but for
+ *            short_rows (armor_slab.c) and for BUSY blocks. A block is BUSY while one thread has it
+ *            in hand, on its way to or from LIVE: its bytes, size, origin and header are that
+ *            thread's alone, without a lock. One that is put away stays BUSY, filled, and is
+ * guarded by the lock of the shelf where it was put.
  *
  *   FREE, NEVER -> BUSY   under the lock          BUSY -> LIVE   release: all of it is written
  *   LIVE -> BUSY          acquire, by one who     BUSY -> FREE   under the lock

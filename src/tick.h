@@ -21,9 +21,9 @@ HAK_INLINE void hak_tick(void) {
 
 /* After the options were read and hakmem has started; no lock is held. */
 void hak_tick_start(void);
-/* In the child of a fork: a child has files of its own. */
 /* For what a fork does with it. */
 hak_lock_t *hak_tick_own_lock(void);
+/* In the child of a fork: a child has files of its own. */
 void hak_tick_after_fork_in_child(void);
 /* A last sample; the live page goes away. */
 void hak_tick_at_exit(void);

@@ -316,7 +316,7 @@ UNIT_CHILD(armor_blocks_of_a_busy_shelf_are_put_away) {
     for (unsigned i = 0; i < AWAY_ALL; i++) {
         away.blocks[i] = take_one();
     }
-    away.locks_before = 1 + HAK_CLASSES + CLASS_64; /* births; all of arena 0 */
+    away.locks_before = 1 + CLASS_64; /* births; those of the first arena before it */
     hak_armor_each_lock(find_lock, NULL);
     CHECK(pthread_create(&thread, NULL, free_as_told, NULL) == 0);
     for (unsigned i = 0; i < MEETINGS; i++) {
@@ -432,7 +432,7 @@ UNIT_CHILD(armor_thread_that_meets_another_changes_its_arena) {
     armor_start(false);
     run_on_cpu(1);
     char *first = take_one();
-    away.locks_before = 1 + HAK_CLASSES + CLASS_64; /* births; all of arena 0 */
+    away.locks_before = 1 + CLASS_64; /* births; those of the first arena before it */
     hak_armor_each_lock(find_lock, NULL);
     run_on_cpu(2);
     char *second = take_one();
