@@ -4,6 +4,7 @@
  */
 #include "pool.h"
 
+#include "freelist.h"
 #include "message.h"
 #include "os.h"
 #include "pool_lists.h"
@@ -114,6 +115,17 @@ static uint32_t slot_mask(unsigned first, unsigned count) {
     return ((count < 32 ? (uint32_t)1 << count : 0) - 1) << first;
 }
 
+/* An EMPTY slab is about to be one no more: if its pages are what they were, the stamps that were
+ * taken off (home.c) are on again. So a second free of one of its blocks is found out as any other,
+ * until the block is carved anew. */
+static void put_stamps_on(hak_slab_t *slab) {
+    unsigned count = slab->dirty_pages != 0 ? slab->bare : 0;
+    for (size_t i = 0; i < count; i++) {
+        hak_block_set_stamp(hak_slab_base(slab) + i * hak_class_stride(slab->cls));
+    }
+    slab->bare = 0;
+}
+
 /* Cuts an EMPTY slab of several slots into EMPTY slots of one. */
 static void cut_empty(hak_slab_t *slab) {
     unsigned count = slab->slots;
@@ -138,6 +150,7 @@ static void claim_slot(hak_superslab_t *ss, unsigned index, uint32_t now_ms) {
         return;
     }
     hak_slab_t *head = &ss->slabs[slab->first];
+    put_stamps_on(head);
     if (head->slots > 1) {
         cut_empty(head);
     }
@@ -155,6 +168,7 @@ static hak_slab_t *activate(hak_superslab_t *ss, unsigned first, unsigned cls) {
     ss->active |= slot_mask(first, count);
     hak_buckets_add(&pool.partly, ss);
     for (unsigned i = 0; i < count; i++) {
+        slab[i].bare = 0;
         slab[i].state = HAK_SLOT_ACTIVE;
         slab[i].first = (uint8_t)first;
         if (ss->huge || (ss->whole && !slab[i].purged)) { /* the first touch made all resident */
@@ -275,6 +289,7 @@ static void lru_leave(hak_superslab_t *ss) {
     for (unsigned i = 0; i < HAK_SLOTS; i++) {
         hak_slab_t *slab = &ss->slabs[i];
         if (slab->state == HAK_SLOT_EMPTY) {
+            put_stamps_on(slab);
             slab->slots = 1;
             slab->cls = HAK_NO_CLASS;
             slab->first = (uint8_t)i;
@@ -413,6 +428,7 @@ static hak_slab_t *acquire_stage1(unsigned cls) {
     pool.slots_empty -= slab->slots;
     ss->empty &= ~slot_mask(slab->index, slab->slots);
     HAK_COUNT(stage1);
+    put_stamps_on(slab);
     if (hak_options.ss_acquire_debug) {
         hak_message_trace("[SP_ACQUIRE_STAGE1] class=%u reusing EMPTY slot (ss=%p slab=%u)", cls,
                           (void *)ss->base, slab->index);

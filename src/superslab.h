@@ -41,6 +41,7 @@ typedef struct hak_slab {
     uint8_t dirty_pages;            /* pool, owner: 4 KiB pages of the slot that may be resident */
     bool listed;                    /* owner: is in the owner's list of slabs with room */
     bool purged;                    /* pool: UNUSED because its memory was given back */
+    uint8_t bare;                   /* pool: EMPTY: of so many blocks the stamps were taken off */
     uint32_t since_ms;              /* pool: when it became EMPTY, or was purged */
 
     /* The line that other threads write. */

@@ -98,26 +98,6 @@ static void make_given(void) {
     }
 }
 
-// Live blocks among the wide ones that the course uses, one in three. So few of those fill a slab
-// that it would else run empty in a handler, and what becomes of a block that malloc has in its
-// hands then, nobody can tell (docs/ARCHITECTURE.md, "Signals and cancellation").
-static void make_anchors(void) {
-    static payload_t anchors[COUNT_OF(sizes)][MANY];
-    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-        if (sizes[i] <= 1000) {
-            continue;
-        }
-        for (size_t k = 0; k < given_of(sizes[i]); k++) {
-            payload_allocate(&anchors[i][k], sizes[i], &random_of_handler);
-        }
-        for (size_t k = 0; k < given_of(sizes[i]); k++) {
-            if (k % 3 != 0) {
-                payload_release(&anchors[i][k], "an anchor");
-            }
-        }
-    }
-}
-
 typedef enum { PLAIN, LEARNING, BREAKING } way_t;
 
 static void note_step(uintptr_t address) {
@@ -475,7 +455,6 @@ int main(int argc, char **argv) {
     steps_install();
     plan_course();
     make_given();
-    make_anchors();
     find_moments();
     run_moments(children, &random, &tally);
     tally_print(&tally);

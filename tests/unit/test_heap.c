@@ -1,4 +1,5 @@
 /* test_heap.c: refill order, intervals and reserves, one thread. */
+#include "alloc_fast.h"
 #include "heap_case.h"
 #include "large.h"
 
@@ -146,6 +147,55 @@ UNIT_CHILD(heap_trim_last_block_home_releases_the_slab) {
     CHECK(own_blocks() == 0);
     CHECK(hak_counters.released_slabs == 1);
     CHECK(hak_pool_is_valid());
+}
+
+/* A slab that went and came again knows a second free of a block that is not carved yet. */
+static void check_stamps(size_t count, size_t size) {
+    void *blocks[200];
+    hak_options.common = 0;
+    allocate(blocks, count, size);
+    const hak_slab_t *slab = slab_of(blocks[0]);
+    release(blocks, count);
+    hak_heap_trim();
+    CHECK(slab->state == HAK_SLOT_EMPTY && slab->dirty_pages > 0);
+    for (size_t i = 0; i < count; i++) {
+        bool is_first = (char *)blocks[i] < hak_slab_base(slab) + 64 * hak_class_stride(slab->cls);
+        CHECK(hak_block_is_stamped(blocks[i]) == !is_first);
+    }
+    CHECK(slab_of(hak_malloc(size)) == slab);
+    unsigned carved = hak_load_relaxed(&slab->carved);
+    CHECK(carved < count);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(hak_slab_holds(slab, blocks[i]) || hak_block_is_stamped(blocks[i]));
+    }
+}
+
+UNIT_CHILD(heap_slab_that_goes_leaves_its_stamps_and_finds_them_again) {
+    check_stamps(8, 6530);
+    check_stamps(6, 20000);
+    check_stamps(200, 128);
+}
+
+/* What malloc had read when a signal handler came in between, which emptied the slab. */
+static void pop_of_a_slab_that_went(void *unused) {
+    (void)unused;
+    void *blocks[8];
+    allocate(blocks, 8, 6530);
+    release(blocks, 2);
+    hak_bin_t *bin = own_bin(6530);
+    void *head = bin->head;
+    release(blocks + 2, 6);
+    hak_heap_trim();
+    CHECK(bin->head == NULL && hak_map_tag(head) == HAK_TAG_EMPTY);
+    (void)hak_bin_pop(bin, head);
+}
+
+static void heap_pop_from_a_slab_that_went_is_found_out(void **state) {
+    char text[512];
+    (void)state;
+    int status = unit_child(pop_of_a_slab_that_went, NULL, text, sizeof text);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(text, "free list is corrupt: it leads to "));
 }
 
 static void waves(size_t count, size_t size, unsigned rounds) {
@@ -410,6 +460,8 @@ int main(void) {
         cmocka_unit_test(heap_refill_remote_queue_comes_before_free_list),
         cmocka_unit_test(heap_refill_own_slabs_come_before_the_pool),
         cmocka_unit_test(heap_trim_last_block_home_releases_the_slab),
+        cmocka_unit_test(heap_slab_that_goes_leaves_its_stamps_and_finds_them_again),
+        cmocka_unit_test(heap_pop_from_a_slab_that_went_is_found_out),
         cmocka_unit_test(heap_waves_of_1000_settle_at_zero_drains),
         cmocka_unit_test(heap_waves_of_16_byte_blocks_settle_at_zero_drains),
         cmocka_unit_test(heap_interval_over_sends_the_idle_reserve_home),
