@@ -90,8 +90,10 @@ static bool find_free_locked(const void *block, unsigned cls) {
 bool hak_heap_block_is_free(const void *block, unsigned cls) {
     bool found = true;
     hak_heap_lock_all();
+    /* Its slab may have been released meanwhile; then it is free. */
+    bool gone = hak_map_tag(block) != hak_tag_of_class(cls);
     /* A free block is found each time, a live one by rare chance: see next_free(). */
-    for (int walks = 0; walks < ACCUSE_WALKS && found; walks++) {
+    for (int walks = 0; walks < ACCUSE_WALKS && found && !gone; walks++) {
         found = find_free_locked(block, cls);
     }
     hak_heap_unlock_all();

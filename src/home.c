@@ -10,9 +10,6 @@
 #include "remote_queue.h"
 #include "stats.h"
 
-/* Blocks of a slab that goes whose stamps are taken off: each costs a line of memory. */
-#define BARE_MOST 64U
-
 /* Blocks of one chain are gathered by slab in this many places at a time. */
 #define GROUPS 16
 #define EACH_REMEMBERED 8U
@@ -43,21 +40,6 @@ void hak_home_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
     slab->listed = false;
 }
 
-/* The slab goes, and with it the stamps of its first blocks, which are all of a class of wide ones.
- * For malloc may have one of them in hand: it read the head of its bin, and a signal handler that
- * allocates has come in between and emptied the slab. Without the stamp malloc finds out; with it,
- * the block would be handed out in memory of no slab. The pool puts them on again. */
-static void take_stamps_locked(hak_slab_t *slab) {
-    size_t stride = hak_class_stride(slab->cls);
-    char *block = hak_slab_base(slab);
-    slab->bare = (uint8_t)hak_min(hak_load_relaxed(&slab->carved), BARE_MOST);
-    for (unsigned i = 0; i < slab->bare; i++, block += stride) {
-        if (HAK_UNLIKELY(!hak_block_take_stamp(block))) {
-            hak_block_report_unstamped(block);
-        }
-    }
-}
-
 /* After blocks came home. A slab that was full has few free blocks: in front it is used first, and
  * the emptier ones behind it get the chance to run empty. */
 static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
@@ -67,7 +49,6 @@ static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
         }
         hak_home_count_slab_locked(heap, slab->cls, -1);
         hak_heap_note_locked(heap, HAK_EVENT_RELEASED, slab->cls, hak_slab_base(slab), 0);
-        take_stamps_locked(slab);
         hak_pool_release(slab);
         hak_large_keep_bound();
     } else if (!slab->listed) {

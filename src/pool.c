@@ -15,6 +15,8 @@
 /* Aged slabs given back by one release: bounds the lock. */
 #define DECAY_STEPS 4
 #define PATIENCE_MOST 63U
+/* Blocks of a slab that is released whose stamps are taken off: each costs a line of memory. */
+#define BARE_MOST 64U
 
 static struct {
     hak_lock_t lock;
@@ -115,13 +117,25 @@ static uint32_t slot_mask(unsigned first, unsigned count) {
     return ((count < 32 ? (uint32_t)1 << count : 0) - 1) << first;
 }
 
-/* An EMPTY slab is about to be one no more: if its pages are what they were, the stamps that were
- * taken off (home.c) are on again. So a second free of one of its blocks is found out as any other,
- * until the block is carved anew. */
+/* The slab is EMPTY, and its first blocks, which are all of a class of wide ones, lose their
+ * stamps. For malloc may have one of them in hand: it read the head of its bin, and a signal
+ * handler that allocates has come in between and emptied the slab. Without the stamp malloc finds
+ * out; with it, the block would be handed out in memory of no slab. The tag is set by now: so who
+ * frees one of them again finds that, or the stamp. */
+static void take_stamps_off(hak_slab_t *slab) {
+    hak_fence_release();
+    slab->bare_cls = slab->cls;
+    slab->bare = (uint8_t)hak_min(hak_load_relaxed(&slab->carved), BARE_MOST);
+    for (size_t i = 0; i < slab->bare; i++) {
+        hak_block_mark(hak_slab_base(slab) + i * hak_class_stride(slab->cls), 0);
+    }
+}
+
+/* The slab is about to be EMPTY no more; its pages are what they were. So a second free of one of
+ * its blocks is found out as any other, until the block is carved anew. */
 static void put_stamps_on(hak_slab_t *slab) {
-    unsigned count = slab->dirty_pages != 0 ? slab->bare : 0;
-    for (size_t i = 0; i < count; i++) {
-        hak_block_set_stamp(hak_slab_base(slab) + i * hak_class_stride(slab->cls));
+    for (size_t i = 0; i < slab->bare; i++) {
+        hak_block_set_stamp(hak_slab_base(slab) + i * hak_class_stride(slab->bare_cls));
     }
     slab->bare = 0;
 }
@@ -219,6 +233,7 @@ static void deactivate(hak_slab_t *slab, uint32_t now_ms) {
     hak_retain_sub_live(&pool.share, slab->slots * HAK_SLOT_BYTES);
     hak_retain_add_kept(&pool.share, dirty_bytes(slab));
     hak_map_set_tags(hak_slab_base(slab), slab->slots, HAK_TAG_EMPTY);
+    take_stamps_off(slab);
     hak_empties_add(&pool.empties, slab);
 }
 
@@ -289,7 +304,9 @@ static void lru_leave(hak_superslab_t *ss) {
     for (unsigned i = 0; i < HAK_SLOTS; i++) {
         hak_slab_t *slab = &ss->slabs[i];
         if (slab->state == HAK_SLOT_EMPTY) {
-            put_stamps_on(slab);
+            if (slab->slots > 1) { /* it is cut */
+                put_stamps_on(slab);
+            }
             slab->slots = 1;
             slab->cls = HAK_NO_CLASS;
             slab->first = (uint8_t)i;

@@ -42,6 +42,7 @@ typedef struct hak_slab {
     bool listed;                    /* owner: is in the owner's list of slabs with room */
     bool purged;                    /* pool: UNUSED because its memory was given back */
     uint8_t bare;                   /* pool: EMPTY: of so many blocks the stamps were taken off */
+    uint8_t bare_cls;               /* pool: the class of the slab whose blocks these are */
     uint32_t since_ms;              /* pool: when it became EMPTY, or was purged */
 
     /* The line that other threads write. */
