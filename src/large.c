@@ -277,19 +277,17 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
 }
 
 /* Gives back the run, which is the oldest, or, of a much larger one, as many whole units of its
- * front as are enough for bytes. Nobody knows in which part dirty pages are: where the rest could
- * hold so many that nothing would seem to have gone, all of it goes. */
+ * front as are enough for bytes. Nobody knows in which part its dirty pages are: at worst all that
+ * is clean comes first. */
 static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
     hak_run_take_stamp(run, run_bytes(run));
     unlist_free(run);
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
     size_t room = run_end(run) - hak_min(from, run_end(run));
-    if (bytes < room && hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < room) {
-        uintptr_t end = from + hak_round_up(bytes, HAK_SUPERSLAB_BYTES);
-        size_t rest_pages = (run_end(run) - end) >> large.page_shift;
-        if (run->dirty_pages >= rest_pages + pages_of(bytes)) {
-            (void)cut_run(run, (end - run->start) >> large.page_shift); /* or all of it goes */
-        }
+    size_t clean = (run->pages - run->dirty_pages) << large.page_shift;
+    size_t front = bytes < room ? hak_round_up(bytes + clean, HAK_SUPERSLAB_BYTES) : room;
+    if (front < room) {
+        (void)cut_run(run, (from + front - run->start) >> large.page_shift); /* or all of it goes */
     }
     uintptr_t to = hak_round_down(run_end(run), HAK_SUPERSLAB_BYTES);
     size_t dirty_bytes = run->dirty_pages << large.page_shift;

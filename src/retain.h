@@ -5,13 +5,14 @@
  * Threads:   a tier's share is guarded by the tier's lock. The sums are atomic, relaxed: they
  *            decide how much is kept, never what; a stale one moves a purge to the next occasion.
  *
- *   bound = max(HAKMEM_RETAIN MiB, HAKMEM_RETAIN_SHARE % of live) + boost
+ *   bound = max(HAKMEM_RETAIN MiB, HAKMEM_RETAIN_SHARE % of live) + boost + dip
  *
  * What is freed beyond the bound is given back at once, by the thread that frees it, so that an
  * idle program is small without a helper thread. When memory that was given back is wanted again
- * within the decay time, boost grows by it, so that a pulsing program does not fault all day;
- * boost halves with each decay time that passes, and is itself bounded by a share of live and a
- * few times what may be kept anyway.
+ * within the decay time, boost grows by twice as much, so that a pulsing program does not fault all
+ * day; boost halves with each decay time that passes, and is itself bounded by a share of live and
+ * a few times what may be kept anyway. While there is boost, memory may also be kept in place of
+ * what is live less than at the peak: that raises no peak.
  *
  * What one tier keeps is of no use to another. So when live and kept memory together are about to
  * be more than they ever were, kept memory goes first: hak_retain_over_peak().
@@ -80,9 +81,19 @@ HAK_INLINE size_t hak_retain_boost(const hak_retain_t *r) {
     return hak_min(hak_load_relaxed(&r->boost_bytes), most);
 }
 
+/* A program whose live memory swings by blocks of many MiB would give back at each low what it
+ * wants at the next high: the workload above, 1,600 times, 200,000 faults instead of 300,000. */
+HAK_INLINE size_t hak_retain_dip(const hak_retain_t *r) {
+    size_t live = hak_load_relaxed(&r->live_bytes);
+    size_t peak = hak_load_relaxed(&r->peak_bytes);
+    bool pulsing = hak_load_relaxed(&r->boost_bytes) != 0;
+    return pulsing ? hak_min(peak - hak_min(live, peak), live / 4) : 0;
+}
+
 HAK_INLINE size_t hak_retain_bound(const hak_retain_t *r) {
     size_t part = hak_load_relaxed(&r->live_bytes) / 100 * hak_options.retain_share;
-    return hak_max((size_t)hak_options.retain << 20, part) + hak_retain_boost(r);
+    return hak_max((size_t)hak_options.retain << 20, part) + hak_retain_boost(r) +
+           hak_retain_dip(r);
 }
 
 /* Bytes to give back now. */
@@ -111,7 +122,8 @@ HAK_INLINE size_t hak_retain_own_excess(hak_retain_t *r, const hak_share_t *shar
     return excess - hak_min(others, excess);
 }
 
-/* bytes that were given back at purged_ms are about to be used again. */
+/* bytes that were given back at purged_ms are about to be used again. Had boost grown by just that
+ * much, a swing of 100 MiB would be faulted in once more before all of it is kept. */
 HAK_INLINE void hak_retain_wanted_back(hak_retain_t *r, size_t bytes, uint32_t purged_ms,
                                        uint32_t now_ms) {
     if (hak_retain_is_older(purged_ms, now_ms)) {
@@ -119,7 +131,7 @@ HAK_INLINE void hak_retain_wanted_back(hak_retain_t *r, size_t bytes, uint32_t p
     }
     size_t pulse = hak_max(hak_load_relaxed(&r->pulse_bytes), bytes);
     hak_store_relaxed(&r->pulse_bytes, hak_min(pulse, HAK_PULSE_MAX_BYTES));
-    hak_add_relaxed(&r->boost_bytes, bytes);
+    hak_add_relaxed(&r->boost_bytes, 2 * bytes);
     hak_store_relaxed(&r->boost_bytes, hak_retain_boost(r));
     hak_store_relaxed(&r->boost_ms, now_ms);
 }

@@ -57,10 +57,10 @@ static void retain_wanted_back_in_time_grows_the_boost(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
     hak_retain_wanted_back(&r, 2 * MIB, 5000, 6000);
-    assert_int_equal(r.boost_bytes, 2 * MIB);
+    assert_int_equal(r.boost_bytes, 2 * 2 * MIB);
     assert_int_equal(r.boost_ms, 6000);
     hak_retain_wanted_back(&r, 3 * MIB, 6000, 6500);
-    assert_int_equal(r.boost_bytes, 5 * MIB);
+    assert_int_equal(r.boost_bytes, 2 * (2 + 3) * MIB);
 }
 
 static void retain_wanted_back_too_late_changes_nothing(void **state) {
@@ -82,7 +82,7 @@ static void retain_wanted_back_again_and_again_is_bounded(void **state) {
 static void retain_excess_after_the_decay_time_halves_the_boost(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
-    hak_retain_wanted_back(&r, 8 * MIB, 5000, 5000);
+    hak_retain_wanted_back(&r, 4 * MIB, 5000, 5000);
     (void)hak_retain_excess(&r, 6000);
     assert_int_equal(r.boost_bytes, 8 * MIB); /* not older than the decay time, yet */
     (void)hak_retain_excess(&r, 6001);
@@ -168,6 +168,20 @@ static void retain_over_peak_leaves_a_little_of_what_was_wanted_back(void **stat
     assert_int_equal(hak_retain_over_peak(&pulsing), 4 * MIB - HAK_SPARE_BYTES);
 }
 
+/* In place of what was live at the peak, up to a quarter of what is live now. */
+static void retain_bound_at_a_low_of_a_program_that_pulses_is_wider(void **state) {
+    (void)state;
+    static const struct {
+        size_t live, wider;
+    } cases[] = {{200, 0}, {180, 20}, {100, 25}, {40, 10}, {0, 0}, {220, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        hak_retain_t r = {.live_bytes = cases[i].live * MIB, .peak_bytes = 200 * MIB};
+        size_t bound = hak_retain_bound(&r);
+        r.boost_bytes = MIB;
+        assert_int_equal(hak_retain_bound(&r), bound + MIB + cases[i].wider * MIB);
+    }
+}
+
 static void retain_boost_falls_with_what_is_live(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
@@ -213,7 +227,7 @@ static void retain_clock_that_wraps_is_understood(void **state) {
     assert_false(hak_retain_is_older(before, before + 1000)); /* 899 */
     assert_true(hak_retain_is_older(before, before + 1001));
     hak_retain_t r = {.live_bytes = 100 * MIB};
-    hak_retain_wanted_back(&r, 2 * MIB, before, before + 500);
+    hak_retain_wanted_back(&r, MIB, before, before + 500);
     assert_int_equal(r.boost_bytes, 2 * MIB);
     (void)hak_retain_excess(&r, before + 1400);
     assert_int_equal(r.boost_bytes, 2 * MIB);
@@ -248,6 +262,7 @@ int main(void) {
         CASE(retain_over_peak_tells_what_kept_memory_can_make_up_for),
         CASE(retain_over_peak_leaves_the_boost),
         CASE(retain_over_peak_leaves_a_little_of_what_was_wanted_back),
+        CASE(retain_bound_at_a_low_of_a_program_that_pulses_is_wider),
         CASE(retain_boost_falls_with_what_is_live),
         CASE(retain_single_large_block_may_pulse),
         CASE(retain_wide_blocks_that_pulse_may_keep_several),
