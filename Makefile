@@ -14,7 +14,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 # operator new; every frame can be unwound.
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden -ftls-model=initial-exec \
                -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
-               -fexceptions -fno-plt -Iinclude -Isrc $(WARNINGS)
+               -fexceptions -fno-plt -ffunction-sections -fdata-sections -Iinclude -Isrc $(WARNINGS)
 BENCH_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g $(WARNINGS) -pthread -fno-builtin
 TEST_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g $(WARNINGS) -pthread -fno-builtin
 TEST_CXXFLAGS := -std=c++17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Wshadow -Werror \
@@ -32,7 +32,7 @@ BENCH_PROGRAMS := $(BENCHES) $(BUILD)/bench/containers $(BUILD)/bench/compare
 
 .DELETE_ON_ERROR:
 .PHONY: all help run bench bench-memory test unit model misuse matrix matrix-list misuse-matrix api hardened stress preload tools sanitize count \
-        check-object check-exports check-layers check-options options check-format tidy clang-build deps install clean
+        check-object check-exports check-layers check-options options layout check-format tidy clang-build deps install clean
 
 all: libhakmem.so libhakmem.a ## build the libraries (the default)
 
@@ -46,10 +46,16 @@ $(BUILD)/obj/%.o: src/%.c $(HEADERS) Makefile
 	@echo "  CC   $@"
 	@$(CC) $(BASE_CFLAGS) $(CFLAGS) -c $< -o $@
 
-libhakmem.so: $(OBJECTS) src/exports.map
+# Empty where the linker has none of its own to build on.
+$(BUILD)/layout.ld: src/layout.txt scripts/layout.sh
+	@mkdir -p $(@D)
+	@scripts/layout.sh script src/layout.txt $(CC) $(CFLAGS) >$@
+
+libhakmem.so: $(OBJECTS) src/exports.map $(BUILD)/layout.ld
 	@echo "  LINK $@"
-	@$(CC) $(BASE_CFLAGS) $(CFLAGS) -shared -Wl,--version-script=src/exports.map -Wl,-z,now \
-	    -Wl,-z,relro -Wl,-z,nodelete -Wl,--no-undefined -Wl,-soname,libhakmem.so -o $@ $(OBJECTS) -lpthread
+	@$(CC) $(BASE_CFLAGS) $(CFLAGS) -shared -Wl,--version-script=src/exports.map $$(test -s $(BUILD)/layout.ld && \
+	    echo -Wl,-T,$(BUILD)/layout.ld) -Wl,-z,separate-code -Wl,-z,max-page-size=65536 -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete \
+	    -Wl,--no-undefined -Wl,-soname,libhakmem.so -o $@ $(OBJECTS) -lpthread
 
 libhakmem.a: $(OBJECTS)
 	@echo "  AR   $@"
@@ -221,6 +227,12 @@ sanitize: $(BUILD)/stress-address $(BUILD)/stress-undefined $(BUILD)/stress-thre
 
 count: libhakmem.so $(BUILD)/bench/count_loops ## instructions per malloc+free pair; fails above 40
 	@scripts/count.sh $(BUILD)/bench/count_loops libhakmem.so
+
+LAYOUT_BENCHES := "fixed_size 64 10000" "random_mixed 100000 256 7" "waves 64 1000 20" "thread_churn 200 100" \
+    "larson 0.2 8 1000 500 100 4141 2" "producer_consumer 0.2 1 64" "large_blocks 1000 64 7 32768 1048576"
+layout: libhakmem.so $(BENCH_PROGRAMS) ## write the order of functions in the library, src/layout.txt
+	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh list libhakmem.so src/layout.txt $(LAYOUT_BENCHES) \
+	    "true" "ls -l /usr/bin" "sort Makefile"
 
 check-object: libhakmem.so ## hit paths: no stack frame, no lock prefix, no call
 	@scripts/check-object.sh libhakmem.so

@@ -126,7 +126,7 @@ static void fork_in_child(void) {
 /* A fatal report may come from under this thread's heap's lock; other heaps still serve. */
 static void leave_heap(void) {
     hak_flight_heap = hak_tls_heap;
-    hak_tls_heap = &hak_heap_late;
+    hak_tls_heap = HAK_HEAP_LATE;
 }
 
 static HAK_COLD bool start_slow(void) {

@@ -2,6 +2,9 @@
 #include "canary.h"
 
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "os.h"
 
@@ -23,9 +26,17 @@ typedef long long test_t __attribute__((vector_size(4 * WORD))); /* for the inst
 
 static bool has_quads; /* const after hak_canary_init() */
 
+/* What __builtin_cpu_supports() asks, too; but its constructor would ask in every program. */
 static void find_quads(void) {
-    __builtin_cpu_init();
-    has_quads = __builtin_cpu_supports("avx2");
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & bit_OSXSAVE) == 0) {
+        return;
+    }
+    unsigned saved, high; /* by the system, when it switches threads */
+    __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    const unsigned sse_avx = 6;
+    has_quads = (saved & sse_avx) == sse_avx && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+                (b & bit_AVX2) != 0;
 }
 
 __attribute__((target("avx2"))) static unsigned char *fill_quads(unsigned char *p, size_t bytes) {

@@ -23,7 +23,7 @@
 /* Orphans looked at by one adoption: bounds the work. */
 #define ADOPT_TRIES 4
 
-_Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_model("initial-exec"))) = &hak_heap_none;
+_Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_model("initial-exec"))) = HAK_HEAP_NONE;
 _Thread_local hak_heap_t *hak_tls_in_hand __attribute__((tls_model("initial-exec")));
 
 /* For every size an empty bin; any will do. */
@@ -32,8 +32,7 @@ static hak_bin_t no_bin;
 #define NO_BIN_32 NO_BIN_8, NO_BIN_8, NO_BIN_8, NO_BIN_8
 #define NO_BINS .tiny_bins = {NO_BIN_32, NO_BIN_32, &no_bin}
 _Static_assert(HAK_TINY_MAX / 16 + 1 == 65, "NO_BINS names every entry");
-hak_heap_t hak_heap_none = {NO_BINS};
-hak_heap_t hak_heap_late = {NO_BINS};
+hak_no_heap_t hak_no_heaps[2] = {{NO_BINS}, {NO_BINS}};
 
 static struct {
     hak_lock_t lock;
@@ -332,7 +331,7 @@ static void thread_exits(void *heap_of_thread) {
     /* From here on this thread's hit paths miss; what it still allocates and frees goes through
      * hak_heap_alloc_late() and hak_heap_free_late() and leaves nothing behind. */
     hak_tls_in_hand = heap;
-    hak_tls_heap = &hak_heap_late;
+    hak_tls_heap = HAK_HEAP_LATE;
     hak_lock(&heap->lock);
     hak_bins_drain_all_locked(heap);
     hak_bins_reset(heap);
@@ -435,10 +434,10 @@ static hak_heap_t *take_heap(void) {
 
 hak_heap_t *hak_heap_get(void) {
     hak_heap_t *heap = hak_tls_heap;
-    if (heap == &hak_heap_late) {
+    if (heap == HAK_HEAP_LATE) {
         return NULL;
     }
-    if (heap != &hak_heap_none) {
+    if (heap != HAK_HEAP_NONE) {
         return heap;
     }
     return hak_heap_system_init() ? take_heap() : NULL;

@@ -23,8 +23,18 @@ extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_mode
  * must not take it for one whose thread was lost. */
 extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_in_hand
     __attribute__((tls_model("initial-exec")));
-extern hak_heap_t hak_heap_none; /* before a thread's first allocation */
-extern hak_heap_t hak_heap_late; /* after its exit began */
+/* Of these two there is only what hit paths read: each page of a library's data is one in all
+ * programs. Whoever takes a miss compares the pointer before anything else. */
+typedef struct {
+    hak_bin_t bins[256];
+    hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1];
+} hak_no_heap_t;
+_Static_assert(offsetof(hak_no_heap_t, tiny_bins) == offsetof(hak_heap_t, tiny_bins) &&
+                   offsetof(hak_heap_t, bins) == 0,
+               "they begin as a heap does");
+extern HAK_HIDDEN hak_no_heap_t hak_no_heaps[2];
+#define HAK_HEAP_NONE ((hak_heap_t *)(void *)&hak_no_heaps[0]) /* before a first allocation */
+#define HAK_HEAP_LATE ((hak_heap_t *)(void *)&hak_no_heaps[1]) /* after a thread's exit began */
 
 /* A real heap for this thread, made on demand; NULL without memory or late in a thread's life. */
 hak_heap_t *hak_heap_get(void);

@@ -142,7 +142,7 @@ int hak_walk(hak_visitor_t *visitor, void *arg) {
     if (ready) {
         HAK_COUNT_N(map_calls, bytes != 0);
         (void)give_marks(marks);
-        hak_tls_heap = &hak_heap_late; /* its hit paths miss, and every slow path meets a lock */
+        hak_tls_heap = HAK_HEAP_LATE; /* its hit paths miss, and every slow path meets a lock */
         hak_lock_note = "malloc or free in a callback of hak_heap_visit";
         walk_all(&walk);
         hak_lock_note = NULL;

@@ -668,7 +668,7 @@ void model_fork(void) {
     model_note("is the child: all other threads are gone");
     for (unsigned i = 0; i < SCHED_ACTORS; i++) {
         if (i != actor) {
-            actors[i].heap = &hak_heap_none;
+            actors[i].heap = HAK_HEAP_NONE;
             actors[i].key_value = NULL;
         }
         if (i != actor && i < x->thread_count) {

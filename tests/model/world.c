@@ -404,7 +404,7 @@ static unsigned room_of(const hak_heap_t *heap, bool orphans) {
 }
 
 static bool is_alive(unsigned thread) {
-    return model_heap(thread) != &hak_heap_none && model_heap(thread) != &hak_heap_late;
+    return model_heap(thread) != HAK_HEAP_NONE && model_heap(thread) != HAK_HEAP_LATE;
 }
 
 static void empty_own_bins(void) {

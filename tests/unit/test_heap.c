@@ -6,7 +6,7 @@
 #define BIG 8192 /* the widest class of one slot: 8 blocks a slab, carved one at a time */
 
 UNIT_CHILD(heap_get_first_call_makes_an_owned_heap) {
-    CHECK(hak_tls_heap == &hak_heap_none);
+    CHECK(hak_tls_heap == HAK_HEAP_NONE);
     hak_heap_t *heap = hak_heap_get();
     CHECK(heap != NULL && heap == hak_tls_heap && heap == hak_heap_get());
     CHECK(heap->state == HAK_HEAP_OWNED);

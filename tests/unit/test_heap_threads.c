@@ -397,7 +397,7 @@ UNIT_CHILD(heap_block_is_free_finds_it_in_another_threads_bin) {
     hak_free(blocks[3]);
     CHECK(bin->head == blocks[3]);
     hak_heap_t *mine = hak_tls_heap;
-    hak_tls_heap = &hak_heap_none;
+    hak_tls_heap = HAK_HEAP_NONE;
     CHECK(hak_heap_get() != mine); /* as another thread would see it */
     CHECK(hak_heap_block_is_free(blocks[3], hak_class_of(BIG)));
     CHECK(!hak_heap_block_is_free(blocks[4], hak_class_of(BIG)));
@@ -411,7 +411,7 @@ static void *late_victim;
 
 /* Comes back until the heap is gone, then allocates and frees as a late destructor may. */
 static void late_destructor(void *rounds) {
-    if (hak_tls_heap != &hak_heap_late) {
+    if (hak_tls_heap != HAK_HEAP_LATE) {
         CHECK((uintptr_t)rounds < 4);
         CHECK(pthread_setspecific(late_key, (char *)rounds + 1) == 0);
         return;
