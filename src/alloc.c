@@ -47,7 +47,7 @@ static void each_lock(void (*visit)(hak_lock_t *lock, void *context), void *cont
     visit(hak_guard_own_lock(), context);
     visit(hak_large_own_lock(), context);
     visit(hak_tick_own_lock(), context);
-    hak_armor_each_lock(visit, context);
+    hak_arena_each_lock(visit, context);
     hak_heap_each_lock(visit, context);
 }
 
@@ -116,7 +116,7 @@ static void fork_in_child(void) {
     hak_lock_reset(&start_lock);
     hak_lock_reset(&hak_map.lock);
     hak_lock_reset(hak_large_own_lock());
-    hak_armor_after_fork_in_child();
+    hak_arena_after_fork_in_child();
     hak_lock_reset(hak_guard_own_lock());
     hak_heap_after_fork_in_child(); /* last: it uses the locks above */
     hak_tick_after_fork_in_child();
@@ -192,7 +192,7 @@ static bool start(void) {
 void hak_lock_everything(void) {
     hak_guard_lock();
     if (hak_hardened) {
-        hak_armor_lock_all();
+        hak_arena_lock_all();
     }
     hak_heap_lock_all();
     hak_lock(hak_large_own_lock());
@@ -204,7 +204,7 @@ void hak_unlock_everything(void) {
     hak_unlock(hak_large_own_lock());
     hak_heap_unlock_all();
     if (hak_hardened) {
-        hak_armor_unlock_all();
+        hak_arena_unlock_all();
     }
     hak_guard_unlock();
 }

@@ -28,8 +28,7 @@
 #ifndef HAK_ARMOR_H
 #define HAK_ARMOR_H
 
-#include "lock.h"
-#include "sheet.h"
+#include "armor_arena.h"
 
 /* Whether the mode is on: const once hakmem has started. */
 extern bool hak_hardened;
@@ -66,12 +65,6 @@ size_t hak_armor_check_locked(hak_armor_finding_t *findings, size_t most);
 /* The size of the block if it is live. The caller holds every lock. */
 bool hak_armor_is_live_locked(const hak_slab_t *slab, unsigned index, size_t *size);
 
-/* All locks of shelves, and what comes before and behind them; each before the pool's. */
-void hak_armor_lock_all(void);
-void hak_armor_unlock_all(void);
-void hak_armor_each_lock(void (*visit)(hak_lock_t *lock, void *context), void *context);
-/* In the child of a fork: every lock is free. */
-void hak_armor_after_fork_in_child(void);
 /* Checks every invariant above, and that no block was damaged; for tests. Takes the locks. */
 bool hak_armor_is_valid(void);
 

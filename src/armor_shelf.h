@@ -62,4 +62,16 @@ HAK_INLINE void hak_armor_keep_or_release(hak_armor_shelf_t *shelf, hak_slab_t *
     }
 }
 
+/* A block that was BUSY, filled and without a header of a live one. */
+HAK_INLINE void hak_armor_come_home(hak_armor_shelf_t *shelf, hak_place_t place, bool go_on,
+                                    hak_armor_finding_t *finding) {
+    hak_slab_t *slab = place.slab;
+    hak_store_relaxed(&place.note->state, HAK_FREE);
+    slab->free_count++;
+    hak_armor_hold(shelf, place.start, place.cls);
+    if (HAK_UNLIKELY(slab->free_count == hak_load_relaxed(&slab->carved))) {
+        hak_armor_keep_or_release(shelf, slab, go_on, finding);
+    }
+}
+
 #endif

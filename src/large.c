@@ -8,6 +8,7 @@
 #include "os.h"
 #include "retain.h"
 #include "run_age.h"
+#include "run_table.h"
 #include "run_watch.h"
 #include "stats.h"
 
@@ -18,108 +19,16 @@
 #define MOVE_MIN_BYTES ((size_t)4 << 20)
 #define DECAY_STEPS 4
 
-typedef struct {
-    hak_run_t *entries[1]; /* as many as a unit has pages */
-} unit_t;
-
 static struct {
     hak_lock_t lock;
     hak_run_t *tree;    /* all free runs */
     hak_run_age_t aged; /* free runs that may be dirty */
-    hak_run_t *spare_runs;
-    unit_t *spare_units;
     hak_share_t share;
     size_t live_blocks;
     size_t free_pages;
     size_t returned_bytes; /* given back, and not wanted again since */
     uint32_t returned_ms;  /* when the last of it was */
-    unsigned page_shift;   /* 0 before the first use */
 } large;
-
-static size_t page_bytes(void) {
-    return (size_t)1 << large.page_shift;
-}
-
-static size_t pages_of(size_t bytes) {
-    return (bytes >> large.page_shift) + ((bytes & (page_bytes() - 1)) != 0);
-}
-
-static size_t run_bytes(const hak_run_t *run) {
-    return run->pages << large.page_shift;
-}
-
-static uintptr_t run_end(const hak_run_t *run) {
-    return run->start + run_bytes(run);
-}
-
-/* ---- Records and entries ------------------------------------------------------------------- */
-
-static hak_run_t *new_run(void) {
-    hak_run_t *run = large.spare_runs;
-    if (run != NULL) {
-        large.spare_runs = run->left;
-        *run = (hak_run_t){0};
-        return run;
-    }
-    return hak_meta_alloc(sizeof *run, HAK_CACHE_LINE);
-}
-
-static void drop_run(hak_run_t *run) {
-    *run = (hak_run_t){.left = large.spare_runs};
-    large.spare_runs = run;
-}
-
-static hak_run_t **entry_at(uintptr_t address) {
-    unit_t *unit = hak_map_record((void *)address);
-    size_t page = (address & (HAK_SUPERSLAB_BYTES - 1)) >> large.page_shift;
-    return unit != NULL ? &unit->entries[page] : NULL;
-}
-
-/* Makes sure that the page's entry can be written later on; boundaries need their entries. */
-static bool prepare_entry(uintptr_t address) {
-    if (entry_at(address) != NULL) {
-        return true;
-    }
-    unit_t *unit = large.spare_units;
-    if (unit != NULL) {
-        large.spare_units = (unit_t *)unit->entries[0];
-        unit->entries[0] = NULL;
-    } else {
-        size_t bytes = (HAK_SUPERSLAB_BYTES >> large.page_shift) * sizeof(hak_run_t *);
-        unit = hak_meta_alloc(bytes, HAK_CACHE_LINE);
-    }
-    if (unit == NULL) {
-        return false;
-    }
-    hak_map_set_record((void *)address, unit);
-    return true;
-}
-
-static void set_entries(hak_run_t *run) {
-    *entry_at(run->start) = run;
-    *entry_at(run_end(run) - page_bytes()) = run;
-}
-
-static bool is_large(uintptr_t address) {
-    return hak_map_tag((void *)address) == HAK_TAG_LARGE;
-}
-
-/* The run that starts at the address, or NULL. */
-static hak_run_t *run_starting_at(uintptr_t address) {
-    if (!is_large(address)) {
-        return NULL;
-    }
-    hak_run_t **entry = entry_at(address);
-    return entry != NULL && *entry != NULL && (*entry)->start == address ? *entry : NULL;
-}
-
-static hak_run_t *run_ending_at(uintptr_t address) {
-    if (!is_large(address - 1)) {
-        return NULL;
-    }
-    hak_run_t **entry = entry_at(address - page_bytes());
-    return entry != NULL && *entry != NULL && run_end(*entry) == address ? *entry : NULL;
-}
 
 /* ---- Free runs ----------------------------------------------------------------------------- */
 
@@ -130,7 +39,7 @@ static void unlist_free(hak_run_t *run) {
     if (run->dirty_pages != 0) {
         hak_run_age_remove(&large.aged, run);
     }
-    hak_retain_sub_kept(&large.share, run->dirty_pages << large.page_shift);
+    hak_retain_sub_kept(&large.share, run->dirty_pages << hak_page_shift);
     large.free_pages -= run->pages;
 }
 
@@ -140,15 +49,15 @@ static void list_free(hak_run_t *run) {
     if (run->dirty_pages != 0) {
         hak_run_age_insert(&large.aged, run);
     }
-    hak_retain_add_kept(&large.share, run->dirty_pages << large.page_shift);
+    hak_retain_add_kept(&large.share, run->dirty_pages << hak_page_shift);
     large.free_pages += run->pages;
-    set_entries(run);
+    hak_run_set_entries(run);
 }
 
 /* Takes the neighbour's pages into run. */
 static void absorb(hak_run_t *run, hak_run_t *neighbour) {
     unlist_free(neighbour);
-    hak_run_join_stamps(run, run_bytes(run), neighbour, run_bytes(neighbour));
+    hak_run_join_stamps(run, hak_run_bytes(run), neighbour, hak_run_bytes(neighbour));
     if (neighbour->dirty_pages >
         run->dirty_pages) { /* the greater part says how old the whole is */
         run->since_ms = neighbour->since_ms;
@@ -157,7 +66,7 @@ static void absorb(hak_run_t *run, hak_run_t *neighbour) {
     run->pages += neighbour->pages;
     run->dirty_pages += neighbour->dirty_pages;
     run->zero = run->zero && neighbour->zero;
-    drop_run(neighbour);
+    hak_run_drop(neighbour);
 }
 
 /* run is on no list: joins it with its free neighbours and lists the whole. block: what it was, if
@@ -165,14 +74,14 @@ static void absorb(hak_run_t *run, hak_run_t *neighbour) {
  * reached too. */
 static hak_run_t *free_run(hak_run_t *run, const hak_run_t *block) {
     HAK_ASSERT(run->live);
-    hak_run_t *left = run_ending_at(run->start);
-    hak_run_t *right = run_starting_at(run_end(run));
+    hak_run_t *left = hak_run_ending_at(run->start);
+    hak_run_t *right = hak_run_starting_at(hak_run_end(run));
     hak_run_fetch_stamp(right);
     if (left != NULL && !left->live) {
         absorb(run, left);
     }
     if (block != NULL) {
-        hak_run_check_slack(block, run_bytes(block));
+        hak_run_check_slack(block, hak_run_bytes(block));
     }
     if (right != NULL && !right->live) {
         absorb(run, right);
@@ -188,13 +97,13 @@ static bool cut_run(hak_run_t *run, size_t pages) {
     if (pages == run->pages) {
         return true;
     }
-    uintptr_t border = run->start + (pages << large.page_shift);
-    hak_run_t *rest = new_run();
+    uintptr_t border = run->start + (pages << hak_page_shift);
+    hak_run_t *rest = hak_run_new();
     if (rest == NULL) {
         return false;
     }
-    if (!prepare_entry(border) || !prepare_entry(border - page_bytes())) {
-        drop_run(rest);
+    if (!hak_run_prepare_entry(border) || !hak_run_prepare_entry(border - hak_page_bytes())) {
+        hak_run_drop(rest);
         return false;
     }
     rest->start = border;
@@ -207,34 +116,16 @@ static bool cut_run(hak_run_t *run, size_t pages) {
     rest->live = true;
     run->pages = pages;
     run->dirty_pages = dirty_here;
-    set_entries(run);
+    hak_run_set_entries(run);
     free_run(rest, NULL);
     return true;
 }
 
 /* ---- Giving back --------------------------------------------------------------------------- */
 
-/* Takes away the entries of the units, for other units to use. */
-static void detach_entries(uintptr_t from, uintptr_t to) {
-    for (uintptr_t at = from; at < to; at += HAK_SUPERSLAB_BYTES) {
-        unit_t *unit = hak_map_record((void *)at);
-        if (unit == NULL) {
-            continue;
-        }
-        for (size_t i = 0; i < HAK_SUPERSLAB_BYTES >> large.page_shift; i++) {
-            if (unit->entries[i] != NULL) { /* leaves untouched pages untouched */
-                unit->entries[i] = NULL;
-            }
-        }
-        unit->entries[0] = (hak_run_t *)large.spare_units;
-        large.spare_units = unit;
-        hak_map_set_record((void *)at, NULL);
-    }
-}
-
 static void purge_and_list(hak_run_t *run, uint32_t now_ms) {
     HAK_COUNT(purge_calls);
-    run->zero = hak_os.purge((void *)run->start, run_bytes(run));
+    run->zero = hak_os.purge((void *)run->start, hak_run_bytes(run));
     if (!run->zero) {
         HAK_COUNT(purge_failures);
     }
@@ -248,30 +139,31 @@ static void purge_and_list(hak_run_t *run, uint32_t now_ms) {
  * their own. False, and nothing happened, if there is no record to be had or the system refuses. */
 static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t now_ms) {
     hak_run_t *right = NULL;
-    if (run_end(run) > to && (right = new_run()) == NULL) {
+    if (hak_run_end(run) > to && (right = hak_run_new()) == NULL) {
         return false;
     }
-    detach_entries(from, to);
+    hak_run_detach_entries(from, to);
     if (!hak_map_release((void *)from, to - from)) {
         hak_map_set_tags((void *)from, (to - from) >> HAK_SLOT_SHIFT, HAK_TAG_LARGE);
-        (void)prepare_entry(run->start); /* cannot fail: the entries just taken away are spare */
-        (void)prepare_entry(run_end(run) - page_bytes());
+        (void)hak_run_prepare_entry(
+            run->start); /* cannot fail: the entries just taken away are spare */
+        (void)hak_run_prepare_entry(hak_run_end(run) - hak_page_bytes());
         if (right != NULL) {
-            drop_run(right);
+            hak_run_drop(right);
         }
         return false;
     }
     if (right != NULL) {
         *right = *run;
         right->start = to;
-        right->pages = (run_end(run) - to) >> large.page_shift;
+        right->pages = (hak_run_end(run) - to) >> hak_page_shift;
         purge_and_list(right, now_ms);
     }
-    run->pages = run->start < from ? (from - run->start) >> large.page_shift : 0;
+    run->pages = run->start < from ? (from - run->start) >> hak_page_shift : 0;
     if (run->pages != 0) {
         purge_and_list(run, now_ms);
     } else {
-        drop_run(run);
+        hak_run_drop(run);
     }
     return true;
 }
@@ -280,17 +172,17 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
  * front as are enough for bytes. Nobody knows in which part its dirty pages are: at worst all that
  * is clean comes first. */
 static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
-    hak_run_take_stamp(run, run_bytes(run));
+    hak_run_take_stamp(run, hak_run_bytes(run));
     unlist_free(run);
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
-    size_t room = run_end(run) - hak_min(from, run_end(run));
-    size_t clean = (run->pages - run->dirty_pages) << large.page_shift;
+    size_t room = hak_run_end(run) - hak_min(from, hak_run_end(run));
+    size_t clean = (run->pages - run->dirty_pages) << hak_page_shift;
     size_t front = bytes < room ? hak_round_up(bytes + clean, HAK_SUPERSLAB_BYTES) : room;
     if (front < room) {
-        (void)cut_run(run, (from + front - run->start) >> large.page_shift); /* or all of it goes */
+        (void)cut_run(run, (from + front - run->start) >> hak_page_shift); /* or all of it goes */
     }
-    uintptr_t to = hak_round_down(run_end(run), HAK_SUPERSLAB_BYTES);
-    size_t dirty_bytes = run->dirty_pages << large.page_shift;
+    uintptr_t to = hak_round_down(hak_run_end(run), HAK_SUPERSLAB_BYTES);
+    size_t dirty_bytes = run->dirty_pages << hak_page_shift;
     size_t dirty_kib = dirty_bytes >> 10;
     if (hak_retain_is_older(large.returned_ms, now_ms)) {
         large.returned_bytes = 0; /* what came before is forgotten */
@@ -301,7 +193,7 @@ static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
         HAK_COUNT_N(purged_kib, dirty_kib);
         return;
     }
-    hak_run_t *rest = run_starting_at(run_end(run));
+    hak_run_t *rest = hak_run_starting_at(hak_run_end(run));
     if (rest != NULL && !rest->live) { /* what was cut off: it stays with the run, and goes too */
         absorb(run, rest);
     }
@@ -328,25 +220,26 @@ static void keep_within_bounds(uint32_t now_ms) {
 /* Fresh units just mapped at start become a free run, joined with its neighbours. NULL without
  * memory for records; the units are unmapped again. */
 static hak_run_t *add_units(uintptr_t start, size_t bytes) {
-    hak_run_t *run = new_run();
+    hak_run_t *run = hak_run_new();
     hak_map_set_tags((void *)start, bytes >> HAK_SLOT_SHIFT, HAK_TAG_LARGE);
-    if (run == NULL || !prepare_entry(start) || !prepare_entry(start + bytes - page_bytes())) {
+    if (run == NULL || !hak_run_prepare_entry(start) ||
+        !hak_run_prepare_entry(start + bytes - hak_page_bytes())) {
         if (run != NULL) {
-            drop_run(run);
+            hak_run_drop(run);
         }
-        detach_entries(start, start + bytes);
+        hak_run_detach_entries(start, start + bytes);
         (void)hak_map_release((void *)start, bytes); /* at worst the addresses stay taken */
         return NULL;
     }
     run->start = start;
-    run->pages = bytes >> large.page_shift;
+    run->pages = bytes >> hak_page_shift;
     run->zero = true;
     run->live = true;
     return free_run(run, NULL);
 }
 
 static hak_run_t *claim_run(size_t pages, size_t align) {
-    size_t wanted = pages << large.page_shift;
+    size_t wanted = pages << hak_page_shift;
     size_t bytes = hak_round_up(wanted, HAK_SUPERSLAB_BYTES);
     hak_area_t area = wanted >= GIANT_BYTES ? HAK_AREA_GIANT : HAK_AREA_LARGE;
     void *start = hak_map_claim(bytes, hak_max(align, HAK_SUPERSLAB_BYTES), area);
@@ -369,12 +262,12 @@ static hak_run_t *shape_run(hak_run_t *run, size_t pages, size_t align) {
     unlist_free(run);
     if (start != run->start) {
         hak_run_t *front = run;
-        size_t front_pages = (start - run->start) >> large.page_shift;
+        size_t front_pages = (start - run->start) >> hak_page_shift;
         if (!cut_run(front, front_pages)) {
             list_free(front);
             return NULL;
         }
-        run = run_starting_at(start); /* the rest, which cut_run() listed */
+        run = hak_run_starting_at(start); /* the rest, which cut_run() listed */
         unlist_free(run);
         list_free(front);
     }
@@ -386,7 +279,7 @@ static hak_run_t *shape_run(hak_run_t *run, size_t pages, size_t align) {
 }
 
 static hak_run_t *find_run(size_t pages, size_t align) {
-    size_t slack = align > page_bytes() ? (align >> large.page_shift) - 1 : 0;
+    size_t slack = align > hak_page_bytes() ? (align >> hak_page_shift) - 1 : 0;
     hak_run_t *run = hak_run_tree_find(large.tree, pages + slack);
     if (run == NULL && slack != 0) { /* one that happens to be aligned */
         run = hak_run_tree_find(large.tree, pages);
@@ -405,7 +298,7 @@ static hak_run_t *find_run(size_t pages, size_t align) {
 
 /* A run that goes live and is not resident: it is faulted in, maybe again. */
 static void note_wanted_back(const hak_run_t *run, uint32_t now_ms) {
-    size_t clean = (run->pages - run->dirty_pages) << large.page_shift;
+    size_t clean = (run->pages - run->dirty_pages) << hak_page_shift;
     size_t back = hak_min(clean, large.returned_bytes);
     if (back != 0) {
         large.returned_bytes -= back;
@@ -414,38 +307,36 @@ static void note_wanted_back(const hak_run_t *run, uint32_t now_ms) {
 }
 
 static void make_live(hak_run_t *run, uint32_t now_ms) {
-    hak_run_take_stamp(run, run_bytes(run));
+    hak_run_take_stamp(run, hak_run_bytes(run));
     note_wanted_back(run, now_ms);
     run->live = true;
     run->dirty_pages = 0;
-    set_entries(run);
-    hak_retain_add_live(&large.share, run_bytes(run));
+    hak_run_set_entries(run);
+    hak_retain_add_live(&large.share, hak_run_bytes(run));
     large.live_blocks++;
 }
 
 void *hak_large_alloc(size_t size, size_t align, bool *zero) {
     hak_lock(&large.lock);
-    if (large.page_shift == 0) {
-        large.page_shift = (unsigned)__builtin_ctzl(hak_map.page_bytes);
-    }
+    hak_run_table_init();
     uint32_t now_ms = hak_os.now_ms();
-    align = hak_max(align, page_bytes());
-    hak_run_t *run = find_run(pages_of(size), align);
+    align = hak_max(align, hak_page_bytes());
+    hak_run_t *run = find_run(hak_pages_of(size), align);
     if (run != NULL) {
-        hak_run_fetch_free(run, size, pages_of(size) << large.page_shift);
-        run = shape_run(run, pages_of(size), align);
+        hak_run_fetch_free(run, size, hak_pages_of(size) << hak_page_shift);
+        run = shape_run(run, hak_pages_of(size), align);
     }
     if (run != NULL) {
         *zero = run->zero;
         make_live(run, now_ms);
-        hak_run_watch(run, size, run_bytes(run));
+        hak_run_watch(run, size, hak_run_bytes(run));
         HAK_COUNT(large_allocs);
     }
     hak_unlock(&large.lock);
     if (run == NULL) {
         return NULL;
     }
-    hak_run_write_slack(run, run_bytes(run)); /* the run is nobody else's by now */
+    hak_run_write_slack(run, hak_run_bytes(run)); /* the run is nobody else's by now */
     return (void *)run->start;
 }
 
@@ -453,17 +344,17 @@ void *hak_large_alloc(size_t size, size_t align, bool *zero) {
 
 static hak_run_t *live_run(const void *p) {
     uintptr_t address = (uintptr_t)p;
-    if (large.page_shift == 0 || address % page_bytes() != 0) {
+    if (hak_page_shift == 0 || address % hak_page_bytes() != 0) {
         return NULL;
     }
-    hak_run_t *run = run_starting_at(address);
+    hak_run_t *run = hak_run_starting_at(address);
     return run != NULL && run->live ? run : NULL;
 }
 
 static void release_run(hak_run_t *run, size_t dirty_pages) {
     uint32_t now_ms = hak_os.now_ms();
     const hak_run_t block = *run; /* looked at later: what was asked for comes meanwhile */
-    hak_retain_sub_live(&large.share, run_bytes(run));
+    hak_retain_sub_live(&large.share, hak_run_bytes(run));
     large.live_blocks--;
     run->dirty_pages = dirty_pages;
     run->zero = dirty_pages == 0;
@@ -476,7 +367,7 @@ bool hak_large_free(void *p) {
     hak_lock(&large.lock);
     hak_run_t *run = live_run(p);
     if (run != NULL) {
-        hak_run_fetch_live(run, run_bytes(run));
+        hak_run_fetch_live(run, hak_run_bytes(run));
         release_run(run, run->pages);
         HAK_COUNT(large_frees);
     }
@@ -488,7 +379,7 @@ bool hak_large_free(void *p) {
 size_t hak_large_bytes(const void *p, bool for_program) {
     hak_lock(&large.lock);
     hak_run_t *run = live_run(p);
-    size_t bytes = run != NULL ? run_bytes(run) : 0;
+    size_t bytes = run != NULL ? hak_run_bytes(run) : 0;
     if (run != NULL && for_program) {
         hak_run_end_watch(run, bytes);
     }
@@ -497,14 +388,14 @@ size_t hak_large_bytes(const void *p, bool for_program) {
 }
 
 static void shrink_run(hak_run_t *run, size_t pages) {
-    size_t before = run_bytes(run);
+    size_t before = hak_run_bytes(run);
     if (pages == run->pages) {
         return;
     }
     run->dirty_pages = run->pages; /* all of the rest may be dirty */
     run->since_ms = hak_os.now_ms();
     if (cut_run(run, pages)) {
-        hak_retain_sub_live(&large.share, before - run_bytes(run));
+        hak_retain_sub_live(&large.share, before - hak_run_bytes(run));
         keep_within_bounds(run->since_ms);
     }
     run->dirty_pages = 0;
@@ -512,18 +403,18 @@ static void shrink_run(hak_run_t *run, size_t pages) {
 
 /* Maps the units behind the run, or behind the free run that follows it, if they are free. */
 static hak_run_t *room_behind(hak_run_t *run, size_t more_pages) {
-    hak_run_t *next = run_starting_at(run_end(run));
+    hak_run_t *next = hak_run_starting_at(hak_run_end(run));
     if (next != NULL && (next->live || next->pages >= more_pages)) {
         return next->live ? NULL : next;
     }
-    uintptr_t end = next != NULL ? run_end(next) : run_end(run);
+    uintptr_t end = next != NULL ? hak_run_end(next) : hak_run_end(run);
     size_t missing = more_pages - (next != NULL ? next->pages : 0);
-    size_t bytes = hak_round_up(missing << large.page_shift, HAK_SUPERSLAB_BYTES);
-    if (end % HAK_SUPERSLAB_BYTES != 0 || is_large(end) || !hak_map_claim_at((void *)end, bytes) ||
-        add_units(end, bytes) == NULL) {
+    size_t bytes = hak_round_up(missing << hak_page_shift, HAK_SUPERSLAB_BYTES);
+    if (end % HAK_SUPERSLAB_BYTES != 0 || hak_run_is_at(end) ||
+        !hak_map_claim_at((void *)end, bytes) || add_units(end, bytes) == NULL) {
         return NULL;
     }
-    return run_starting_at(run_end(run));
+    return hak_run_starting_at(hak_run_end(run));
 }
 
 static bool grow_run(hak_run_t *run, size_t pages) {
@@ -533,31 +424,31 @@ static bool grow_run(hak_run_t *run, size_t pages) {
         return false;
     }
     uint32_t now_ms = hak_os.now_ms();
-    if (shape_run(next, more, page_bytes()) == NULL) {
+    if (shape_run(next, more, hak_page_bytes()) == NULL) {
         return false;
     }
-    hak_run_take_stamp(next, run_bytes(next));
+    hak_run_take_stamp(next, hak_run_bytes(next));
     note_wanted_back(next, now_ms);
-    hak_retain_add_live(&large.share, run_bytes(next));
+    hak_retain_add_live(&large.share, hak_run_bytes(next));
     run->pages += next->pages;
     run->zero = next->zero;
-    drop_run(next);
-    set_entries(run);
+    hak_run_drop(next);
+    hak_run_set_entries(run);
     HAK_COUNT(large_grown);
     return true;
 }
 
 static bool resize_run(hak_run_t *run, size_t size) {
-    size_t pages = pages_of(size);
-    hak_run_check_slack(run, run_bytes(run));
+    size_t pages = hak_pages_of(size);
+    hak_run_check_slack(run, hak_run_bytes(run));
     if (pages <= run->pages) {
         run->zero = false; /* its last page is the program's */
         shrink_run(run, pages);
     } else if (!grow_run(run, pages)) {
         return false;
     }
-    hak_run_watch(run, size, run_bytes(run));
-    hak_run_write_slack(run, run_bytes(run));
+    hak_run_watch(run, size, hak_run_bytes(run));
+    hak_run_write_slack(run, hak_run_bytes(run));
     return true;
 }
 
@@ -576,13 +467,13 @@ bool hak_large_move(void *to, void *from) {
     hak_run_t *source = live_run(from);
     hak_run_t *target = live_run(to);
     if (source != NULL && target != NULL && source->pages <= target->pages &&
-        run_bytes(source) >= MOVE_MIN_BYTES) {
-        hak_run_check_slack(source, run_bytes(source));
+        hak_run_bytes(source) >= MOVE_MIN_BYTES) {
+        hak_run_check_slack(source, hak_run_bytes(source));
         HAK_COUNT(remap_calls);
-        moved = hak_os.move(from, to, run_bytes(source));
+        moved = hak_os.move(from, to, hak_run_bytes(source));
         if (moved) {
             if (source->pages == target->pages) {
-                hak_run_watch_again(target, run_bytes(target));
+                hak_run_watch_again(target, hak_run_bytes(target));
             }
             release_run(source, 0);
             HAK_COUNT(large_moved);
@@ -593,31 +484,15 @@ bool hak_large_move(void *to, void *from) {
 }
 
 /* Only for reports: looks back page by page for the run that covers p. */
-static hak_run_t *run_covering(uintptr_t address) {
-    uintptr_t at = hak_round_down(address, page_bytes());
-    while (is_large(at)) {
-        hak_run_t **entry = entry_at(at);
-        if (entry == NULL) {
-            at = hak_round_down(at, HAK_SUPERSLAB_BYTES) - page_bytes();
-            continue;
-        }
-        if (*entry != NULL && (*entry)->start <= address && address < run_end(*entry)) {
-            return *entry;
-        }
-        at -= page_bytes();
-    }
-    return NULL;
-}
-
 hak_large_place_t hak_large_place(const void *p) {
     hak_large_place_t place = {HAK_LARGE_FREE, NULL, 0};
     hak_lock(&large.lock);
-    hak_run_t *run = large.page_shift != 0 ? run_covering((uintptr_t)p) : NULL;
+    hak_run_t *run = hak_page_shift != 0 ? hak_run_covering((uintptr_t)p) : NULL;
     if (run != NULL) {
         bool starts = run->start == (uintptr_t)p;
         place.kind = !run->live ? HAK_LARGE_FREE : starts ? HAK_LARGE_LIVE : HAK_LARGE_INTERIOR;
         place.start = (void *)run->start;
-        place.bytes = run_bytes(run);
+        place.bytes = hak_run_bytes(run);
     }
     hak_unlock(&large.lock);
     return place;
@@ -626,13 +501,14 @@ hak_large_place_t hak_large_place(const void *p) {
 void hak_large_each_live_locked(bool (*visit)(void *start, size_t bytes, void *context),
                                 void *context) {
     char *unit = NULL;
-    while (large.page_shift != 0 && (unit = hak_map_next_unit(unit)) != NULL) {
-        if (!is_large((uintptr_t)unit) || hak_map_record(unit) == NULL) {
+    while (hak_page_shift != 0 && (unit = hak_map_next_unit(unit)) != NULL) {
+        if (!hak_run_is_at((uintptr_t)unit) || hak_map_record(unit) == NULL) {
             continue; /* not ours, or the middle of a run */
         }
-        for (size_t at = 0; at < HAK_SUPERSLAB_BYTES; at += page_bytes()) {
-            hak_run_t *run = run_starting_at((uintptr_t)unit + at);
-            if (run != NULL && run->live && !visit((void *)run->start, run_bytes(run), context)) {
+        for (size_t at = 0; at < HAK_SUPERSLAB_BYTES; at += hak_page_bytes()) {
+            hak_run_t *run = hak_run_starting_at((uintptr_t)unit + at);
+            if (run != NULL && run->live &&
+                !visit((void *)run->start, hak_run_bytes(run), context)) {
                 return;
             }
         }
@@ -672,7 +548,7 @@ void hak_large_gauges(hak_large_gauges_t *out) {
     *out = (hak_large_gauges_t){
         .live_bytes = large.share.live_bytes,
         .live_blocks = large.live_blocks,
-        .free_bytes = large.free_pages << large.page_shift,
+        .free_bytes = large.free_pages << hak_page_shift,
         .retained_bytes = large.share.retained_bytes,
         .bound_bytes = hak_retain_bound(&hak_retain),
     };
@@ -688,12 +564,12 @@ bool hak_large_is_valid(void) {
     size_t pages = 0;
     size_t dirty = 0;
     bool valid = hak_run_tree_is_valid(large.tree, &pages, &dirty) && pages == large.free_pages &&
-                 dirty << large.page_shift == large.share.retained_bytes;
+                 dirty << hak_page_shift == large.share.retained_bytes;
     for (hak_run_t *run = large.aged.oldest; run != NULL && valid; run = run->newer) {
-        hak_run_t *left = run_ending_at(run->start);
-        hak_run_t *right = run_starting_at(run_end(run));
-        valid = run->dirty_pages != 0 && !run->live && run_starting_at(run->start) == run &&
-                run_ending_at(run_end(run)) == run && (left == NULL || left->live) &&
+        hak_run_t *left = hak_run_ending_at(run->start);
+        hak_run_t *right = hak_run_starting_at(hak_run_end(run));
+        valid = run->dirty_pages != 0 && !run->live && hak_run_starting_at(run->start) == run &&
+                hak_run_ending_at(hak_run_end(run)) == run && (left == NULL || left->live) &&
                 (right == NULL || right->live);
     }
     hak_unlock(&large.lock);

@@ -53,25 +53,25 @@ static inline unsigned armor_index(const char *p, unsigned cls) {
 
 static inline bool armor_is_live(const char *p, unsigned cls) {
     size_t size;
-    hak_armor_lock_all();
+    hak_arena_lock_all();
     bool live = hak_armor_is_live_locked(hak_slab_of(p, cls), armor_index(p, cls), &size);
-    hak_armor_unlock_all();
+    hak_arena_unlock_all();
     return live;
 }
 
 static inline size_t armor_size(const char *p, unsigned cls) {
     size_t size;
-    hak_armor_lock_all();
+    hak_arena_lock_all();
     CHECK(hak_armor_is_live_locked(hak_slab_of(p, cls), armor_index(p, cls), &size));
-    hak_armor_unlock_all();
+    hak_arena_unlock_all();
     return size;
 }
 
 /* All is found by a walk; the findings are the caller's. */
 static inline size_t armor_check(hak_armor_finding_t *findings, size_t most) {
-    hak_armor_lock_all();
+    hak_arena_lock_all();
     size_t count = hak_armor_check_locked(findings, most);
-    hak_armor_unlock_all();
+    hak_arena_unlock_all();
     return count;
 }
 

@@ -301,9 +301,9 @@ static void count_not_free(hak_slab_t *slab, void *count) {
 /* Blocks that are live, or put away. */
 static unsigned not_free(void) {
     unsigned count = 0;
-    hak_armor_lock_all();
+    hak_arena_lock_all();
     hak_pool_each_slab(count_not_free, &count);
-    hak_armor_unlock_all();
+    hak_arena_unlock_all();
     return count;
 }
 
@@ -317,7 +317,7 @@ UNIT_CHILD(armor_blocks_of_a_busy_shelf_are_put_away) {
         away.blocks[i] = take_one();
     }
     away.locks_before = 1 + CLASS_64; /* births; those of the first arena before it */
-    hak_armor_each_lock(find_lock, NULL);
+    hak_arena_each_lock(find_lock, NULL);
     CHECK(pthread_create(&thread, NULL, free_as_told, NULL) == 0);
     for (unsigned i = 0; i < MEETINGS; i++) {
         meet(1, true);
@@ -433,7 +433,7 @@ UNIT_CHILD(armor_thread_that_meets_another_changes_its_arena) {
     run_on_cpu(1);
     char *first = take_one();
     away.locks_before = 1 + CLASS_64; /* births; those of the first arena before it */
-    hak_armor_each_lock(find_lock, NULL);
+    hak_arena_each_lock(find_lock, NULL);
     run_on_cpu(2);
     char *second = take_one();
     CHECK(are_together(first, second));
@@ -559,11 +559,11 @@ UNIT_CHILD(armor_in_the_child_of_a_fork_goes_on) {
     char *freed = armor_alloc(CLASS_80, 70);
     armor_free(freed, CLASS_80);
     memset(p, 3, 70);
-    hak_armor_lock_all();
+    hak_arena_lock_all();
     pid_t child = fork();
     if (child == 0) {
         hak_lock_forget_self();
-        hak_armor_after_fork_in_child();
+        hak_arena_after_fork_in_child();
         CHECK(hak_armor_is_valid());
         CHECK(armor_is_live(p, CLASS_80) && !armor_is_live(freed, CLASS_80));
         CHECK(armor_size(p, CLASS_80) == 70 && p[69] == 3);
@@ -572,7 +572,7 @@ UNIT_CHILD(armor_in_the_child_of_a_fork_goes_on) {
         armor_assert_at_rest();
         _exit(0);
     }
-    hak_armor_unlock_all();
+    hak_arena_unlock_all();
     CHECK(unit_wait(child, 10) == 0);
     armor_free(p, CLASS_80);
     armor_assert_at_rest();
@@ -586,15 +586,15 @@ static void count_lock(hak_lock_t *lock, void *context) {
 UNIT_CHILD(armor_each_lock_is_free_after_unlock_all) {
     unsigned count = 0;
     armor_start(false);
-    hak_armor_lock_all();
-    hak_armor_unlock_all();
-    hak_armor_each_lock(count_lock, &count);
+    hak_arena_lock_all();
+    hak_arena_unlock_all();
+    hak_arena_each_lock(count_lock, &count);
     CHECK(count == 2 + HAK_CLASSES); /* no arena was used: the first is there anyway */
     (void)take_in_thread(3);
     (void)take_in_thread(16);
     (void)take_in_thread(5);
     count = 0;
-    hak_armor_each_lock(count_lock, &count);
+    hak_arena_each_lock(count_lock, &count);
     CHECK(count == 2 + 3 * HAK_CLASSES);
 }
 

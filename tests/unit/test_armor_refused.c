@@ -156,18 +156,18 @@ UNIT_CHILD(armor_open_all_makes_all_memory_accessible_for_good) {
     armor_start(false);
     char *one = armor_alloc(CLASS_32K, 100);
     char *end = hak_slab_superslab(hak_slab_of(one, CLASS_32K))->base + HAK_SUPERSLAB_BYTES;
-    hak_armor_lock_all();
+    hak_arena_lock_all();
     CHECK(!hak_armor_slab_open_all_locked()); /* nothing was refused yet */
-    hak_armor_unlock_all();
+    hak_arena_unlock_all();
     char *two = armor_alloc(CLASS_16K, 100);
     fake_os_fail(FAKE_PROTECT, 1, false);
     armor_free(two, CLASS_16K);
     (void)hak_armor_trim(); /* refused here: it stays open */
     CHECK(is_readable(two) && !is_readable(end - 1));
     fake_os_reset();
-    hak_armor_lock_all();
+    hak_arena_lock_all();
     CHECK(hak_armor_slab_open_all_locked() && !hak_armor_slab_open_all_locked());
-    hak_armor_unlock_all();
+    hak_arena_unlock_all();
     CHECK(is_readable(end - 1));
     CHECK(take_blocks() == 0 && hak_armor_is_valid());
     unsigned calls = fake_os_calls(FAKE_PROTECT);
