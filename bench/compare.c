@@ -5,9 +5,10 @@
  * Knows not: what the workloads are, how a child is run, how results are printed.
  * Threads:   one.
  *
- * Runs are interleaved: a round runs every row once under every allocator, and who goes first
- * rotates from row to row and from round to round. So a machine that grows warm or busy does not
- * favour one allocator.
+ * Runs are interleaved: a round runs every row once under every allocator, in an order drawn anew
+ * for each row and round, the same in each comparison. So a machine that grows warm or busy does
+ * not favour one allocator, nor does a predecessor: how much a page fault takes, depends on what
+ * was freed before.
  */
 #include "compare.h"
 
@@ -89,6 +90,7 @@ void *compare_allocate(size_t count, size_t size) {
 
 static void open_cells(const compare_settings_t *settings, compare_result_t *result) {
     result->cells = compare_allocate((size_t)settings->allocator_count, sizeof *result->cells);
+    result->cell_count = settings->allocator_count;
     for (int i = 0; i < settings->allocator_count; i++) {
         compare_cell_t *cell = &result->cells[i];
         cell->superslabs = COMPARE_UNKNOWN;
@@ -133,12 +135,23 @@ static void run_cell(const compare_settings_t *settings, compare_result_t *resul
     }
 }
 
+static void shuffle(int *order, int count, unsigned short *state) {
+    for (int i = 0; i < count; i++) {
+        int at = (int)(erand48(state) * (i + 1));
+        order[i] = order[at];
+        order[at] = i;
+    }
+}
+
 static void run_round(const compare_settings_t *settings, compare_result_t *results, int count,
                       int round) {
     int allocators = settings->allocator_count;
+    int order[COMPARE_MAX_ALLOCATORS];
+    unsigned short state[3] = {0x330E, (unsigned short)round, 1};
     for (int i = 0; i < count; i++) {
+        shuffle(order, allocators, state);
         for (int k = 0; k < allocators; k++) {
-            int allocator = (k + i + round) % allocators;
+            int allocator = order[k];
             if (results[i].cells[allocator].failed) {
                 continue;
             }

@@ -209,6 +209,7 @@ typedef struct {
 typedef struct {
     compare_row_t row;
     compare_cell_t *cells; /* one for each allocator */
+    int cell_count;
 } compare_result_t;
 
 typedef struct {
@@ -245,8 +246,13 @@ bool compare_is_good(const compare_cell_t *cell);
 
 /* What is compared: the smaller the better. */
 typedef double compare_measure_t(const compare_result_t *result, int allocator);
-compare_measure_t compare_time; /* of one operation, or of the whole run */
+compare_measure_t compare_time; /* relative to the mean of all allocators: see compare_numbers.c */
 compare_measure_t compare_peak; /* RSS in MiB */
+
+/* The mean ratio of times to the best of each row that allocators would show which are all alike,
+ * for the runs vary and the best of a row is one that happened to be quick. 0 below three rounds.
+ */
+double compare_noise(const compare_result_t *results, int count);
 
 /* The smallest value of a row; 0 where all allocators failed. */
 double compare_best(const compare_result_t *result, int allocator_count,

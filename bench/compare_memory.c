@@ -162,7 +162,7 @@ static void run_cell(const compare_settings_t *settings, compare_memory_result_t
     }
 }
 
-/* In rotated order, as compare.c does it. */
+/* In rotated order: of memory, the one before says nothing. */
 static void run_round(const compare_settings_t *settings, compare_memory_result_t *results,
                       int count, int round) {
     int allocators = settings->allocator_count;

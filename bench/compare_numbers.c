@@ -6,10 +6,16 @@
  *
  * Every ratio is a ratio of times or of memory, so that smaller is better everywhere and the best
  * has 1.00. A failed cell takes no part in any of them.
+ *
+ * Times are compared round by round: each as a ratio to the mean of all allocators in the same
+ * round, and of these ratios the median is taken. A machine that others use, too, is by turns fast
+ * and slow for seconds, which is longer than a row takes in one round; so what is left of it is
+ * little, where medians of the times themselves would tell which of them met a fast moment.
  */
 #include "compare.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,9 +54,37 @@ bool compare_is_good(const compare_cell_t *cell) {
     return !cell->failed && cell->sample_count > 0;
 }
 
+/* The logarithm of the time of one operation, or of the whole run. */
+static double log_time(const compare_result_t *result, int allocator, int round) {
+    double time = log(result->cells[allocator].samples[round].score);
+    return result->row.workload->score != NULL ? -time : time;
+}
+
+/* Relative to the mean of all that ran in the round. */
+static double relative_log_time(const compare_result_t *result, int allocator, int round) {
+    double sum = 0.0;
+    int count = 0;
+    for (int i = 0; i < result->cell_count; i++) {
+        const compare_cell_t *cell = &result->cells[i];
+        if (compare_is_good(cell) && round < cell->sample_count) {
+            sum += log_time(result, i, round);
+            count++;
+        }
+    }
+    return log_time(result, allocator, round) - sum / count;
+}
+
+static double median_log_time(const compare_result_t *result, int allocator) {
+    double values[COMPARE_MAX_ROUNDS];
+    int rounds = result->cells[allocator].sample_count;
+    for (int round = 0; round < rounds; round++) {
+        values[round] = relative_log_time(result, allocator, round);
+    }
+    return compare_spread(values, rounds).median;
+}
+
 double compare_time(const compare_result_t *result, int allocator) {
-    double score = compare_cell_median(&result->cells[allocator], COMPARE_FIELD(score));
-    return result->row.workload->score != NULL ? 1.0 / score : score;
+    return exp(median_log_time(result, allocator));
 }
 
 double compare_peak(const compare_result_t *result, int allocator) {
@@ -81,6 +115,73 @@ double compare_mean_ratio(const compare_settings_t *settings, const compare_resu
         }
     }
     return rows > 0 ? exp(logarithms / rows) : 0.0;
+}
+
+/* ---- noise ---- */
+
+#define NOISE_TRIALS 200
+
+/* How far each run of a row lies from its allocator's median. Returns how many there are. */
+static int find_deviations(const compare_result_t *result, double *deviations) {
+    int count = 0;
+    for (int i = 0; i < result->cell_count; i++) {
+        const compare_cell_t *cell = &result->cells[i];
+        if (!compare_is_good(cell) || cell->sample_count < 3) {
+            continue;
+        }
+        double rounds = cell->sample_count;
+        double median = median_log_time(result, i);
+        for (int round = 0; round < cell->sample_count; round++) {
+            /* The median lies among them, so they are a little too small. */
+            deviations[count++] =
+                (relative_log_time(result, i, round) - median) * sqrt(rounds / (rounds - 1.0));
+        }
+    }
+    return count;
+}
+
+static uint64_t next_random(uint64_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* The mean distance to the least of medians that differ by chance alone. */
+static double draw_distance(const double *deviations, int count, int allocators, int rounds,
+                            uint64_t *state) {
+    double values[COMPARE_MAX_ROUNDS];
+    double sum = 0.0;
+    double least = 0.0;
+    for (int i = 0; i < allocators; i++) {
+        for (int round = 0; round < rounds; round++) {
+            values[round] = deviations[next_random(state) % (uint64_t)count];
+        }
+        double median = compare_spread(values, rounds).median;
+        sum += median;
+        least = i == 0 || median < least ? median : least;
+    }
+    return sum / allocators - least;
+}
+
+double compare_noise(const compare_result_t *results, int count) {
+    uint64_t state = UINT64_C(88172645463325252); /* always the same: so is what comes of it */
+    double sum = 0.0;
+    int rows = 0;
+    for (int i = 0; i < count; i++) {
+        double deviations[COMPARE_MAX_ALLOCATORS * COMPARE_MAX_ROUNDS];
+        int found = find_deviations(&results[i], deviations);
+        int rounds = results[i].cells[0].sample_count;
+        if (found == 0 || rounds == 0) {
+            continue;
+        }
+        for (int trial = 0; trial < NOISE_TRIALS; trial++) {
+            sum += draw_distance(deviations, found, results[i].cell_count, rounds, &state) /
+                   NOISE_TRIALS;
+        }
+        rows++;
+    }
+    return rows > 0 ? exp(sum / rows) : 0.0;
 }
 
 /* ---- numbers as text ---- */

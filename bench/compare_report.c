@@ -160,6 +160,13 @@ void compare_print_summary(const compare_settings_t *settings, const compare_res
                compare_ratio_text(time_ratio, 1.0, time_mean),
                compare_ratio_text(peak_ratio, 1.0, peak_mean), count - failed, failed);
     }
+    double noise = compare_noise(results, count);
+    if (noise > 0.0) {
+        printf(
+            "Allocators that are all alike would show a time of %.2f: runs vary, and the best of\n"
+            "a row is one that was lucky, too.\n",
+            noise);
+    }
 }
 
 /* ---- the CSV file ---- */
@@ -218,9 +225,19 @@ void compare_write_escaped(FILE *page, const char *text) {
     }
 }
 
-static void write_cell(FILE *csv, const compare_result_t *result, const char *name,
-                       const compare_cell_t *cell) {
+static void write_ratio(FILE *csv, const compare_result_t *result, int allocator,
+                        compare_measure_t *measure) {
+    if (compare_is_good(&result->cells[allocator])) {
+        double best = compare_best(result, result->cell_count, measure);
+        fprintf(csv, ",%.4f", measure(result, allocator) / best);
+    } else {
+        fputc(',', csv);
+    }
+}
+
+static void write_cell(FILE *csv, const compare_result_t *result, const char *name, int allocator) {
     const compare_workload_t *workload = result->row.workload;
+    const compare_cell_t *cell = &result->cells[allocator];
     fprintf(csv, "%s,%s,%s,%d", workload->name, name,
             workload->score != NULL ? "operations" : "cpu_seconds", cell->sample_count);
     for (size_t i = 0; i < COMPARE_COUNT(csv_fields); i++) {
@@ -229,6 +246,8 @@ static void write_cell(FILE *csv, const compare_result_t *result, const char *na
     }
     write_known(csv, cell->superslabs);
     write_known(csv, cell->mapping_calls);
+    write_ratio(csv, result, allocator, compare_time);
+    write_ratio(csv, result, allocator, compare_peak);
     fputc(',', csv);
     compare_write_quoted(csv, cell->failed ? cell->reason : "");
     fputc('\n', csv);
@@ -241,10 +260,10 @@ void compare_write_csv(FILE *csv, const compare_settings_t *settings,
         const char *name = csv_fields[i].name;
         fprintf(csv, ",%s,%s_min,%s_max", name, name, name);
     }
-    fprintf(csv, ",superslabs_peak,mapping_calls,failure\n");
+    fprintf(csv, ",superslabs_peak,mapping_calls,time_to_best,peak_to_best,failure\n");
     for (int i = 0; i < count; i++) {
         for (int k = 0; k < settings->allocator_count; k++) {
-            write_cell(csv, &results[i], settings->allocators[k].name, &results[i].cells[k]);
+            write_cell(csv, &results[i], settings->allocators[k].name, k);
         }
     }
 }
