@@ -46,16 +46,16 @@ $(BUILD)/obj/%.o: src/%.c $(HEADERS) Makefile
 	@echo "  CC   $@"
 	@$(CC) $(BASE_CFLAGS) $(CFLAGS) -c $< -o $@
 
-# Empty where the linker has none of its own to build on.
-$(BUILD)/layout.ld: src/layout.txt scripts/layout.sh
-	@mkdir -p $(@D)
-	@scripts/layout.sh script src/layout.txt $(CC) $(CFLAGS) >$@
+LINK := -shared -Wl,--version-script=src/exports.map -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete \
+        -Wl,--no-undefined -Wl,-soname,libhakmem.so
+# For linkers of which layout.sh can tell the script.
+LAYOUT := -Wl,-z,separate-code -Wl,-z,max-page-size=65536
 
-libhakmem.so: $(OBJECTS) src/exports.map $(BUILD)/layout.ld
+libhakmem.so: $(OBJECTS) src/exports.map src/layout.txt scripts/layout.sh
 	@echo "  LINK $@"
-	@$(CC) $(BASE_CFLAGS) $(CFLAGS) -shared -Wl,--version-script=src/exports.map $$(test -s $(BUILD)/layout.ld && \
-	    echo -Wl,-T,$(BUILD)/layout.ld) -Wl,-z,separate-code -Wl,-z,max-page-size=65536 -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete \
-	    -Wl,--no-undefined -Wl,-soname,libhakmem.so -o $@ $(OBJECTS) -lpthread
+	@scripts/layout.sh script src/layout.txt $(CC) $(CFLAGS) $(LINK) $(LAYOUT) >$(BUILD)/layout.ld
+	@layout=; test ! -s $(BUILD)/layout.ld || layout="$(LAYOUT) -Wl,-T,$(BUILD)/layout.ld"; \
+	    $(CC) $(BASE_CFLAGS) $(CFLAGS) $(LINK) $$layout -o $@ $(OBJECTS) -lpthread
 
 libhakmem.a: $(OBJECTS)
 	@echo "  AR   $@"
@@ -229,7 +229,7 @@ count: libhakmem.so $(BUILD)/bench/count_loops ## instructions per malloc+free p
 	@scripts/count.sh $(BUILD)/bench/count_loops libhakmem.so
 
 LAYOUT_BENCHES := "fixed_size 64 10000" "random_mixed 100000 256 7" "waves 64 1000 20" "thread_churn 200 100" \
-    "larson 0.2 8 1000 500 100 4141 2" "producer_consumer 0.2 1 64" "large_blocks 1000 64 7 32768 1048576"
+    "larson 0.2 8 1000 500 100 4141 2" "producer_consumer 0.2 1 64" "large_blocks 1000 64 7 32768 1048576" "containers 1"
 layout: libhakmem.so $(BENCH_PROGRAMS) ## write the order of functions in the library, src/layout.txt
 	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh list libhakmem.so src/layout.txt $(LAYOUT_BENCHES) \
 	    "true" "ls -l /usr/bin" "sort Makefile"

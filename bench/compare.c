@@ -137,6 +137,7 @@ static void run_cell(const compare_settings_t *settings, compare_result_t *resul
 
 static void shuffle(int *order, int count, unsigned short *state) {
     for (int i = 0; i < count; i++) {
+        order[i] = i;
         int at = (int)(erand48(state) * (i + 1));
         order[i] = order[at];
         order[at] = i;
@@ -144,10 +145,9 @@ static void shuffle(int *order, int count, unsigned short *state) {
 }
 
 static void run_round(const compare_settings_t *settings, compare_result_t *results, int count,
-                      int round) {
+                      int round, unsigned short *state) {
     int allocators = settings->allocator_count;
     int order[COMPARE_MAX_ALLOCATORS];
-    unsigned short state[3] = {0x330E, (unsigned short)round, 1};
     for (int i = 0; i < count; i++) {
         shuffle(order, allocators, state);
         for (int k = 0; k < allocators; k++) {
@@ -233,8 +233,9 @@ static void run_all(const compare_settings_t *settings, compare_result_t *result
     for (int i = 0; i < count; i++) {
         open_cells(settings, &results[i]);
     }
+    unsigned short state[3] = {0x330E, 0xABCD, 0x1234};
     for (int round = 0; round < settings->rounds && compare_interrupted() == 0; round++) {
-        run_round(settings, results, count, round);
+        run_round(settings, results, count, round, state);
     }
     collect_statistics(settings, results, count);
 }

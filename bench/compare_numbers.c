@@ -121,23 +121,34 @@ double compare_mean_ratio(const compare_settings_t *settings, const compare_resu
 
 #define NOISE_TRIALS 200
 
-/* How far each run of a row lies from its allocator's median. Returns how many there are. */
-static int find_deviations(const compare_result_t *result, double *deviations) {
-    int count = 0;
+typedef struct {
+    double deviations[COMPARE_MAX_ALLOCATORS * COMPARE_MAX_ROUNDS];
+    int count, allocators, rounds;
+} noise_t;
+
+/* How far each run of a row lies from its allocator's median. That and the mean which it is
+ * relative to are made of the same runs, so the distances are too small by as much as they are
+ * widened. */
+static void find_deviations(const compare_result_t *result, noise_t *noise) {
+    noise->count = noise->allocators = noise->rounds = 0;
     for (int i = 0; i < result->cell_count; i++) {
-        const compare_cell_t *cell = &result->cells[i];
-        if (!compare_is_good(cell) || cell->sample_count < 3) {
+        int rounds = result->cells[i].sample_count;
+        if (!compare_is_good(&result->cells[i]) || rounds < 3) {
             continue;
         }
-        double rounds = cell->sample_count;
         double median = median_log_time(result, i);
-        for (int round = 0; round < cell->sample_count; round++) {
-            /* The median lies among them, so they are a little too small. */
-            deviations[count++] =
-                (relative_log_time(result, i, round) - median) * sqrt(rounds / (rounds - 1.0));
+        for (int round = 0; round < rounds; round++) {
+            noise->deviations[noise->count++] = relative_log_time(result, i, round) - median;
         }
+        noise->allocators++;
+        noise->rounds = rounds;
     }
-    return count;
+    double rounds = noise->rounds;
+    double allocators = noise->allocators;
+    for (int i = 0; i < noise->count && noise->allocators > 1; i++) {
+        noise->deviations[i] *=
+            sqrt(rounds / (rounds - 1.0)) * sqrt(allocators / (allocators - 1.0));
+    }
 }
 
 static uint64_t next_random(uint64_t *state) {
@@ -148,20 +159,19 @@ static uint64_t next_random(uint64_t *state) {
 }
 
 /* The mean distance to the least of medians that differ by chance alone. */
-static double draw_distance(const double *deviations, int count, int allocators, int rounds,
-                            uint64_t *state) {
+static double draw_distance(const noise_t *noise, uint64_t *state) {
     double values[COMPARE_MAX_ROUNDS];
     double sum = 0.0;
     double least = 0.0;
-    for (int i = 0; i < allocators; i++) {
-        for (int round = 0; round < rounds; round++) {
-            values[round] = deviations[next_random(state) % (uint64_t)count];
+    for (int i = 0; i < noise->allocators; i++) {
+        for (int round = 0; round < noise->rounds; round++) {
+            values[round] = noise->deviations[next_random(state) % (uint64_t)noise->count];
         }
-        double median = compare_spread(values, rounds).median;
+        double median = compare_spread(values, noise->rounds).median;
         sum += median;
         least = i == 0 || median < least ? median : least;
     }
-    return sum / allocators - least;
+    return sum / noise->allocators - least;
 }
 
 double compare_noise(const compare_result_t *results, int count) {
@@ -169,15 +179,13 @@ double compare_noise(const compare_result_t *results, int count) {
     double sum = 0.0;
     int rows = 0;
     for (int i = 0; i < count; i++) {
-        double deviations[COMPARE_MAX_ALLOCATORS * COMPARE_MAX_ROUNDS];
-        int found = find_deviations(&results[i], deviations);
-        int rounds = results[i].cells[0].sample_count;
-        if (found == 0 || rounds == 0) {
+        noise_t noise;
+        find_deviations(&results[i], &noise);
+        if (noise.allocators < 2) {
             continue;
         }
         for (int trial = 0; trial < NOISE_TRIALS; trial++) {
-            sum += draw_distance(deviations, found, results[i].cell_count, rounds, &state) /
-                   NOISE_TRIALS;
+            sum += draw_distance(&noise, &state) / NOISE_TRIALS;
         }
         rows++;
     }

@@ -146,7 +146,9 @@ void compare_print_matrices(const compare_settings_t *settings, const compare_re
 
 void compare_print_summary(const compare_settings_t *settings, const compare_result_t *results,
                            int count) {
-    printf("\nSummary: geometric means over the rows, relative to the best of each row\n");
+    printf("\nSummary: geometric means over the rows, relative to the best of each row;\n"
+           "times are relative to the other allocators' in the same round, and of these the "
+           "medians\n");
     printf("  %-12s %8s %8s %6s %7s\n", "allocator", "time", "peak RSS", "rows", "failed");
     for (int i = 0; i < settings->allocator_count; i++) {
         int failed = 0;
@@ -162,10 +164,9 @@ void compare_print_summary(const compare_settings_t *settings, const compare_res
     }
     double noise = compare_noise(results, count);
     if (noise > 0.0) {
-        printf(
-            "Allocators that are all alike would show a time of %.2f: runs vary, and the best of\n"
-            "a row is one that was lucky, too.\n",
-            noise);
+        printf("Allocators that are all alike would show a time of about %.2f: runs vary, and the\n"
+               "best of a row is one that was lucky, too.\n",
+               noise);
     }
 }
 

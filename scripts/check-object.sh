@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Reads the hit paths in the built library: no stack frame, no lock prefix, no call.
+# Reads the hit paths in the built library: no stack frame, no lock prefix, no call; and whether what
+# the loader binds can be written to later on.
 #
 # usage: check-object.sh LIB
 #
@@ -43,5 +44,14 @@ if ! objdump -d --no-show-raw-insn "$lib" | awk '/<dlopen>:/ {on = 1} /^$/ {on =
     echo "FAIL dlopen: no tail call"
     bad=$((bad + 1))
 fi
+# Full RELRO: no address of a function of another library may stay writable.
+read -r relro_start relro_size < <(readelf -lW "$lib" | awk '$1 == "GNU_RELRO" {print $3, $6}')
+relro_end=$((${relro_start:-0} + ${relro_size:-0}))
+while read -r at; do
+    if ((16#$at < ${relro_start:-0} || 16#$at >= relro_end)); then
+        echo "FAIL relocation at 0x$at: stays writable"
+        bad=$((bad + 1))
+    fi
+done < <(readelf -rW "$lib" | awk '/R_X86_64_(JUMP_SLOT|GLOB_DAT)/ {print $1}')
 echo "check-object: $seen hit paths read, $bad violations"
 [[ $seen -gt 0 && $bad -eq 0 ]]

@@ -315,6 +315,7 @@ bool hak_armor_resize(void *p, unsigned cls, size_t size) {
 
 void hak_armor_start(bool go_on) {
     hak_canary_init();
+    hak_canary_widen();
     hak_armor_slab_start();
     armor.go_on = go_on;
     hak_os_random(&armor.seed, sizeof armor.seed);

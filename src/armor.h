@@ -1,7 +1,7 @@
 /* armor.h: the blocks of slabs in the hardened mode.
  *
  * Owns:      every ACTIVE slab of the pool while the mode is on: which blocks are live, free or in
- *            quarantine; the bytes around and in them by which misuse is noticed; their locks.
+ *            quarantine; the bytes around and in them by which misuse is noticed.
  * Knows not: what is said of a finding (harden.h), blocks above the mid tier's (guard.h).
  * Threads:   any. A thread allocates from the arena of its processor; a block goes home to the
  *            arena of its slab. Each class of an arena has a shelf; it and its slabs are guarded by

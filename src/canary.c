@@ -24,10 +24,11 @@ typedef uint64_t quad_t __attribute__((vector_size(4 * WORD), aligned(1), may_al
 typedef long long test_t __attribute__((vector_size(4 * WORD))); /* for the instruction that asks */
 #define QUADS_LINE (4 * sizeof(quad_t))
 
-static bool has_quads; /* const after hak_canary_init() */
+static bool has_quads; /* const after hak_canary_widen() */
 
-/* What __builtin_cpu_supports() asks, too; but its constructor would ask in every program. */
-static void find_quads(void) {
+/* What __builtin_cpu_supports() asks, too; but its constructor would ask in every program, and each
+ * question is some microseconds in a virtual machine. */
+void hak_canary_widen(void) {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & bit_OSXSAVE) == 0) {
         return;
@@ -72,7 +73,7 @@ unsigned char *hak_canary_take_lines(unsigned char *p, size_t bytes) {
     return HAK_LIKELY(has_quads) ? take_quads(p, bytes) : p;
 }
 #else
-static void find_quads(void) {
+void hak_canary_widen(void) {
 }
 
 unsigned char *hak_canary_fill_lines(unsigned char *p, size_t bytes) {
@@ -98,7 +99,6 @@ void hak_canary_init(void) {
     if (hak_secret.word != 0) {
         return;
     }
-    find_quads();
     hak_os_random(bytes, sizeof bytes);
     for (size_t i = 0; i < WORD; i++) {
         bytes[i] |= 0x80;

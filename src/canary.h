@@ -33,6 +33,8 @@ extern HAK_HIDDEN hak_secret_t hak_secret; /* const after hak_canary_init() */
 
 /* Before the first canary; more than one mode may do it. */
 void hak_canary_init(void);
+/* Long bodies are written and looked at by wider instructions, where the machine has them. */
+void hak_canary_widen(void);
 /* Bytes from at on. */
 void hak_canary_write(void *at, size_t bytes);
 bool hak_canary_is_whole(const void *at, size_t bytes);

@@ -168,6 +168,15 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
     return true;
 }
 
+static void note_returned(size_t bytes, uint32_t now_ms) {
+    if (hak_retain_is_older(large.returned_ms, now_ms)) {
+        large.returned_bytes = 0; /* what came before is forgotten */
+    }
+    large.returned_bytes += bytes;
+    large.returned_ms = now_ms;
+    HAK_COUNT_N(purged_kib, bytes >> 10);
+}
+
 /* Gives back the run, which is the oldest, or, of a much larger one, as many whole units of its
  * front as are enough for bytes. Nobody knows in which part its dirty pages are: at worst all that
  * is clean comes first. */
@@ -176,21 +185,20 @@ static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
     unlist_free(run);
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
     size_t room = hak_run_end(run) - hak_min(from, hak_run_end(run));
-    size_t clean = (run->pages - run->dirty_pages) << hak_page_shift;
+    size_t dirty = run->dirty_pages;
+    size_t clean = (run->pages - dirty) << hak_page_shift;
     size_t front = bytes < room ? hak_round_up(bytes + clean, HAK_SUPERSLAB_BYTES) : room;
+    size_t left = 0; /* of the dirty pages, for all one knows */
     if (front < room) {
-        (void)cut_run(run, (from + front - run->start) >> hak_page_shift); /* or all of it goes */
+        size_t pages = (from + front - run->start) >> hak_page_shift;
+        size_t rest_pages = run->pages - pages;
+        if (cut_run(run, pages)) { /* or all of it goes */
+            left = hak_min(dirty, rest_pages);
+        }
     }
     uintptr_t to = hak_round_down(hak_run_end(run), HAK_SUPERSLAB_BYTES);
-    size_t dirty_bytes = run->dirty_pages << hak_page_shift;
-    size_t dirty_kib = dirty_bytes >> 10;
-    if (hak_retain_is_older(large.returned_ms, now_ms)) {
-        large.returned_bytes = 0; /* what came before is forgotten */
-    }
-    large.returned_bytes += dirty_bytes;
-    large.returned_ms = now_ms;
     if (from < to && unmap_middle(run, from, to, now_ms)) {
-        HAK_COUNT_N(purged_kib, dirty_kib);
+        note_returned((dirty - left) << hak_page_shift, now_ms);
         return;
     }
     hak_run_t *rest = hak_run_starting_at(hak_run_end(run));
@@ -198,7 +206,9 @@ static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
         absorb(run, rest);
     }
     purge_and_list(run, now_ms);
-    HAK_COUNT_N(purged_kib, run->zero ? dirty_kib : 0);
+    if (run->zero) {
+        note_returned(dirty << hak_page_shift, now_ms);
+    }
 }
 
 static void keep_within_bounds(uint32_t now_ms) {
@@ -483,7 +493,6 @@ bool hak_large_move(void *to, void *from) {
     return moved;
 }
 
-/* Only for reports: looks back page by page for the run that covers p. */
 hak_large_place_t hak_large_place(const void *p) {
     hak_large_place_t place = {HAK_LARGE_FREE, NULL, 0};
     hak_lock(&large.lock);

@@ -14,7 +14,9 @@ static hak_run_t *spare_runs;
 static unit_t *spare_units;
 
 void hak_run_table_init(void) {
-    hak_page_shift = (unsigned)__builtin_ctzl(hak_map.page_bytes);
+    if (hak_page_shift == 0) {
+        hak_page_shift = (unsigned)__builtin_ctzl(hak_map.page_bytes);
+    }
 }
 
 hak_run_t *hak_run_new(void) {

@@ -1,8 +1,8 @@
 /* run_table.h: the page runs of the large tier: their records, and which run is at an address.
  *
  * Owns:      the records; for each unit (2 MiB of the window) that holds a run's first or last
- * page, an entry for each page. Knows not: which runs are free, and what for. Threads:   every
- * function expects the large tier's lock to be held.
+ * page, an entry for each of its pages. Knows not: which runs are free, and what for. Threads:
+ * every function expects the large tier's lock to be held.
  *
  * Invariant: the entries of a run's first and last page lead to it; what the others say holds only
  * if the run that they lead to says the same.

@@ -427,6 +427,53 @@ UNIT_CHILD(armor_arenas_are_each_processors_and_a_few_share) {
     armor_assert_at_rest();
 }
 
+UNIT_CHILD(armor_processor_of_any_number_has_an_arena) {
+    armor_start(false);
+    char *first = take_in_thread(7);
+    char *second = take_in_thread(7 + 1024);
+    char *last = take_in_thread(UINT32_MAX - 1);
+    CHECK(are_together(first, second) && !are_together(first, last));
+    armor_free(first, CLASS_64);
+    armor_free(second, CLASS_64);
+    armor_free(last, CLASS_64);
+    armor_assert_at_rest();
+}
+
+/* Frees a block of its shelf, which is locked, on another processor than it was allocated on. */
+static void *free_elsewhere(void *is_apart) {
+    run_on_cpu(1);
+    char *p = take_one();
+    hak_store_seq(&away.freed, 1);
+    while (hak_load_seq(&away.wished) == 0) {
+        hak_cpu_relax();
+    }
+    run_on_cpu(2);
+    armor_free(p, CLASS_64);
+    char *q = take_one();
+    *(bool *)is_apart = !are_together(p, q);
+    armor_free(q, CLASS_64);
+    return NULL;
+}
+
+UNIT_CHILD(armor_free_that_meets_another_changes_the_arena) {
+    bool is_apart = false;
+    pthread_t thread;
+    armor_start(false);
+    away.locks_before = 1 + CLASS_64; /* births; those of the first arena before it */
+    hak_arena_each_lock(find_lock, NULL);
+    CHECK(pthread_create(&thread, NULL, free_elsewhere, &is_apart) == 0);
+    wait_for_freed(1);
+    hak_lock(away.lock);
+    hak_store_seq(&away.wished, 1);
+    while ((hak_load_seq(&away.lock->word) & HAK_LOCK_AWAITED) == 0) {
+        hak_cpu_relax();
+    }
+    hak_unlock(away.lock);
+    pthread_join(thread, NULL);
+    CHECK(is_apart);
+    armor_assert_at_rest();
+}
+
 /* Who meets nobody stays; who finds his shelf locked goes to the processor that he is on by now. */
 UNIT_CHILD(armor_thread_that_meets_another_changes_its_arena) {
     armor_start(false);
@@ -612,6 +659,8 @@ int main(void) {
         CASE(armor_blocks_of_a_busy_shelf_are_put_away),
         CASE(armor_check_beside_busy_threads_finds_nothing),
         CASE(armor_arenas_are_each_processors_and_a_few_share),
+        CASE(armor_processor_of_any_number_has_an_arena),
+        CASE(armor_free_that_meets_another_changes_the_arena),
         CASE(armor_thread_that_meets_another_changes_its_arena),
         CASE(armor_slab_without_live_block_is_untouchable),
         CASE(armor_last_slab_stays),

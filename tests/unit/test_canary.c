@@ -15,6 +15,13 @@ static int set_up_group(void **state) {
     return 0;
 }
 
+/* Where the machine has nothing wider, the same once more. */
+static int set_up_wide(void **state) {
+    (void)state;
+    hak_canary_widen();
+    return 0;
+}
+
 typedef const void *find_t(const void *at, size_t bytes);
 
 static void assert_untouched_around(const unsigned char *at, size_t length) {
@@ -194,5 +201,6 @@ int main(void) {
         cmocka_unit_test(canary_init_again_keeps_the_secret),
     };
     int failed = cmocka_run_group_tests(secret, NULL, NULL);
-    return failed + cmocka_run_group_tests(tests, set_up_group, NULL);
+    failed += cmocka_run_group_tests_name("narrow", tests, set_up_group, NULL);
+    return failed + cmocka_run_group_tests_name("wide", tests, set_up_wide, NULL);
 }
