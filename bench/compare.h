@@ -250,7 +250,7 @@ compare_measure_t compare_time; /* relative to the mean of all allocators: see c
 compare_measure_t compare_peak; /* RSS in MiB */
 
 /* The mean ratio of times to the best of each row that allocators would show which are all alike,
- * for the runs vary and the best of a row is one that happened to be quick. 0 below three rounds.
+ * for the runs vary and the best of a row is one that happened to be quick. 0 for one round.
  */
 double compare_noise(const compare_result_t *results, int count);
 

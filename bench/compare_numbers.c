@@ -133,7 +133,7 @@ static void find_deviations(const compare_result_t *result, noise_t *noise) {
     noise->count = noise->allocators = noise->rounds = 0;
     for (int i = 0; i < result->cell_count; i++) {
         int rounds = result->cells[i].sample_count;
-        if (!compare_is_good(&result->cells[i]) || rounds < 3) {
+        if (!compare_is_good(&result->cells[i]) || rounds < 2) {
             continue;
         }
         double median = median_log_time(result, i);

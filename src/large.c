@@ -168,37 +168,31 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
     return true;
 }
 
-static void note_returned(size_t bytes, uint32_t now_ms) {
-    if (hak_retain_is_older(large.returned_ms, now_ms)) {
-        large.returned_bytes = 0; /* what came before is forgotten */
-    }
-    large.returned_bytes += bytes;
-    large.returned_ms = now_ms;
-    HAK_COUNT_N(purged_kib, bytes >> 10);
-}
-
 /* Gives back the run, which is the oldest, or, of a much larger one, as many whole units of its
- * front as are enough for bytes. Nobody knows in which part its dirty pages are: at worst all that
- * is clean comes first. */
+ * front as are enough for bytes. Nobody knows in which part dirty pages are: where the rest could
+ * hold so many that nothing would seem to have gone, all of it goes. */
 static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
     hak_run_take_stamp(run, hak_run_bytes(run));
     unlist_free(run);
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
     size_t room = hak_run_end(run) - hak_min(from, hak_run_end(run));
-    size_t dirty = run->dirty_pages;
-    size_t clean = (run->pages - dirty) << hak_page_shift;
-    size_t front = bytes < room ? hak_round_up(bytes + clean, HAK_SUPERSLAB_BYTES) : room;
-    size_t left = 0; /* of the dirty pages, for all one knows */
-    if (front < room) {
-        size_t pages = (from + front - run->start) >> hak_page_shift;
-        size_t rest_pages = run->pages - pages;
-        if (cut_run(run, pages)) { /* or all of it goes */
-            left = hak_min(dirty, rest_pages);
+    if (bytes < room && hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < room) {
+        uintptr_t end = from + hak_round_up(bytes, HAK_SUPERSLAB_BYTES);
+        size_t rest_pages = (hak_run_end(run) - end) >> hak_page_shift;
+        if (run->dirty_pages >= rest_pages + hak_pages_of(bytes)) {
+            (void)cut_run(run, (end - run->start) >> hak_page_shift); /* or all of it goes */
         }
     }
     uintptr_t to = hak_round_down(hak_run_end(run), HAK_SUPERSLAB_BYTES);
+    size_t dirty_bytes = run->dirty_pages << hak_page_shift;
+    size_t dirty_kib = dirty_bytes >> 10;
+    if (hak_retain_is_older(large.returned_ms, now_ms)) {
+        large.returned_bytes = 0; /* what came before is forgotten */
+    }
+    large.returned_bytes += dirty_bytes;
+    large.returned_ms = now_ms;
     if (from < to && unmap_middle(run, from, to, now_ms)) {
-        note_returned((dirty - left) << hak_page_shift, now_ms);
+        HAK_COUNT_N(purged_kib, dirty_kib);
         return;
     }
     hak_run_t *rest = hak_run_starting_at(hak_run_end(run));
@@ -206,9 +200,7 @@ static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
         absorb(run, rest);
     }
     purge_and_list(run, now_ms);
-    if (run->zero) {
-        note_returned(dirty << hak_page_shift, now_ms);
-    }
+    HAK_COUNT_N(purged_kib, run->zero ? dirty_kib : 0);
 }
 
 static void keep_within_bounds(uint32_t now_ms) {

@@ -82,7 +82,7 @@ HAK_INLINE size_t hak_retain_boost(const hak_retain_t *r) {
 }
 
 /* base: what may be kept anyway. A program whose live memory swings by blocks of many MiB would
- * give back at each low what it wants at the next high: the workload above, 1,600 times, 226,000
+ * give back at each low what it wants at the next high: the workload above, 1,600 times, 206,000
  * faults instead of 306,000. As much as boost at most, so that a small pulse does not keep much. */
 HAK_INLINE size_t hak_retain_dip(const hak_retain_t *r, size_t base) {
     size_t live = hak_load_relaxed(&r->live_bytes);

@@ -308,25 +308,6 @@ static void large_free_beside_what_was_moved_away_unmaps_at_one_go(void **state)
     large_free(to);
 }
 
-/* Of a large run with some clean pages no more goes than makes sure that enough dirty ones do. */
-static void large_free_of_little_too_much_keeps_the_rest_of_a_wide_run(void **state) {
-    (void)state;
-    hak_options.retain = 30;
-    hak_options.retain_share = 0;
-    char *from = large_alloc(4 * MIB);
-    char *beside = large_alloc(28 * MIB);
-    char *last = large_alloc(5 * MIB);
-    char *to = large_alloc(4 * MIB);
-    assert_ptr_equal(beside, from + 4 * MIB);
-    assert_true(hak_large_move(to, from)); /* nothing is left there */
-    large_free(beside);
-    assert_int_equal(large_gauges().retained_bytes, 28 * MIB);
-    large_free(last);
-    assert_true(large_gauges().retained_bytes <= 30 * MIB);
-    assert_true(large_gauges().retained_bytes >= 22 * MIB);
-    large_free(to);
-}
-
 static void large_move_refused_leaves_both(void **state) {
     (void)state;
     char *from = large_alloc(8 * MIB);
@@ -373,7 +354,6 @@ int main(void) {
         CASE(large_resize_of_no_block_is_refused),
         CASE(large_move_takes_contents_and_frees_source),
         CASE(large_free_beside_what_was_moved_away_unmaps_at_one_go),
-        CASE(large_free_of_little_too_much_keeps_the_rest_of_a_wide_run),
         CASE(large_move_refused_leaves_both),
     };
     return cmocka_run_group_tests(tests, large_case_set_up_group, NULL);
