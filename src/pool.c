@@ -120,8 +120,10 @@ static uint32_t slot_mask(unsigned first, unsigned count) {
 /* The slab is EMPTY, and its first blocks, which are all of a class of wide ones, lose their
  * stamps. For malloc may have one of them in hand: it read the head of its bin, and a signal
  * handler that allocates has come in between and emptied the slab. Without the stamp malloc finds
- * out; with it, the block would be handed out in memory of no slab. The tag is set by now: so who
- * frees one of them again finds that, or the stamp. */
+ * out; with it, the block would be handed out in memory of no slab. The tag is set before, which is
+ * what the fence is for: so who frees one of them again, and looks at the tag first and at the
+ * stamp later, finds the one or the other. (In the order of the program, as x86 loads: on other
+ * machines such a free, of two threads at once, may be missed.) */
 static void take_stamps_off(hak_slab_t *slab) {
     hak_fence_release();
     slab->bare_cls = slab->cls;
