@@ -6,7 +6,7 @@
  *
  * Ranks. A thread takes locks in this order, and waits for at most one lock of each rank:
  *   before all: guard.lock; of the hardened mode arenas.births, the shelves' locks, slabs.lock
- *   0 registry.lock   1 heap.lock   2 pool.lock, the large tier's lock   3 map.lock
+ *   0 registry.lock   1 heap.lock   2 hak_pool.lock, the large tier's lock   3 map.lock
  * While it holds a heap's lock it only ever tries (never waits for) a second heap's lock or the
  * registry's. So whoever waits holds lower ranks only, and no cycle can form; fork takes all
  * of them in rank order.

@@ -3,7 +3,8 @@
  * Owns:      slot states, SuperSlab records, the lists of EMPTY slots, the LRU of empty
  *            SuperSlabs, and the decision when memory goes back to the system.
  * Knows not: blocks, bins, heaps.
- * Threads:   any; everything is guarded by pool.lock (rank 2: below the heaps', above the map's).
+ * Threads:   any; everything is guarded by hak_pool.lock (rank 2: below the heaps', above the
+ * map's).
  *
  *                 acquire                    release
  *     UNUSED  ---------------->  ACTIVE  ---------------->  EMPTY
@@ -11,8 +12,9 @@
  *       |                          +--------------------------+
  *       +-------------------------------------------- purge --+
  *
- * In pool.c from the bottom up: SuperSlab records, slots (the only functions that change a state),
- * the LRU, giving back, and the two calls below. pool_lists.h holds the lists.
+ * From the bottom up: pool_lists.h holds the lists, pool_slots.h SuperSlab records and slots (the
+ * only functions that change a state), pool_return.h the LRU and giving back, pool.c the stages of
+ * the two calls below.
  *
  * Invariants, for each mapped SuperSlab:
  *   active & empty == 0;  bit i of active (empty) <=> slabs[i].state is ACTIVE (EMPTY)

@@ -1,6 +1,6 @@
 /* pool_lists.c: see pool_lists.h.
  *
- * Threads:   guarded by pool.lock.
+ * Threads:   guarded by hak_pool.lock.
  */
 #include "pool_lists.h"
 

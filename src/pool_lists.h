@@ -3,7 +3,7 @@
  * Owns:      the links between records: EMPTY slabs by class and by age, SuperSlabs by how many
  *            ACTIVE slots they have, SuperSlabs without any by age (the LRU).
  * Knows not: states, accounts, when something is listed.
- * Threads:   guarded by pool.lock.
+ * Threads:   guarded by hak_pool.lock.
  *
  * Invariants: an EMPTY slab outside the LRU is in the list of its class and in the list by age.
  *             A SuperSlab with 1 to 31 ACTIVE slots is in that bucket, one with none is in the LRU.
