@@ -145,8 +145,8 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
     hak_run_detach_entries(from, to);
     if (!hak_map_release((void *)from, to - from)) {
         hak_map_set_tags((void *)from, (to - from) >> HAK_SLOT_SHIFT, HAK_TAG_LARGE);
-        (void)hak_run_prepare_entry(
-            run->start); /* cannot fail: the entries just taken away are spare */
+        /* Cannot fail: the entries just taken away are spare. */
+        (void)hak_run_prepare_entry(run->start);
         (void)hak_run_prepare_entry(hak_run_end(run) - hak_page_bytes());
         if (right != NULL) {
             hak_run_drop(right);
