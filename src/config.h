@@ -31,6 +31,8 @@
 #define HAK_ONE_SLOT_MAX 8192
 #define HAK_SLAB_SLOTS_MAX 4
 
+#define HAK_SLAB_BYTES_MAX (HAK_SLAB_SLOTS_MAX * HAK_SLOT_BYTES)
+
 /* Bins: how many frees of a class may pass between two looks at its bin, and what a bin and a
  * heap may hold. Measured: waves of 1,000 blocks need 1,024 to settle at zero drains. */
 #define HAK_BIN_INTERVAL_MIN 16
@@ -83,7 +85,7 @@
 #define HAK_SIZE_MAX ((size_t)PTRDIFF_MAX)
 
 _Static_assert(HAK_SLOTS *HAK_SLOT_BYTES == HAK_SUPERSLAB_BYTES, "slots fill a SuperSlab");
-_Static_assert(HAK_MID_MAX * 8 <= HAK_SLAB_SLOTS_MAX * HAK_SLOT_BYTES, "eight blocks a slab");
+_Static_assert(HAK_MID_MAX * 8 <= HAK_SLAB_BYTES_MAX, "eight blocks a slab");
 _Static_assert((HAK_SLAB_SLOTS_MAX & (HAK_SLAB_SLOTS_MAX - 1)) == 0, "slabs align naturally");
 
 #endif

@@ -5,6 +5,7 @@
 #include "heap_search.h"
 
 #include "pool.h"
+#include "remote_queue.h"
 
 static bool is_stamped_now(const void *block) {
     const _Atomic uintptr_t *words = (const _Atomic uintptr_t *)block;
@@ -80,7 +81,7 @@ static bool heap_holds(hak_heap_t *heap, const void *block, unsigned cls) {
 static bool find_free_locked(const void *block, unsigned cls) {
     hak_slab_t *slab = hak_slab_of(block, cls);
     bool found = chain_holds(block, slab->free, cls) ||
-                 chain_holds(block, (void *)hak_load_acquire(&slab->remote), cls);
+                 chain_holds(block, hak_remote_first(slab, block), cls);
     for (hak_heap_t *heap = hak_heap_first(); heap != NULL && !found; heap = heap->all_next) {
         found = heap_holds(heap, block, cls);
     }
@@ -139,7 +140,7 @@ static void census_heap(census_t *census, hak_heap_t *heap) {
 static void census_slab(hak_slab_t *slab, void *valid) {
     census_t census = {.slab = slab, .valid = *(bool *)valid && hak_slab_is_valid(slab)};
     unsigned free_count = census_chain(&census, slab->free);
-    (void)census_chain(&census, (void *)hak_load_acquire(&slab->remote));
+    (void)census_chain(&census, hak_remote_first(slab, hak_slab_base(slab)));
     for (hak_heap_t *heap = hak_heap_first(); heap != NULL; heap = heap->all_next) {
         census_heap(&census, heap);
     }

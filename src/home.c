@@ -143,15 +143,15 @@ static HAK_COLD void bin_is_broken(const void *block) {
     hak_message_fatal_about(block, "invalid free of %p: not allocated by hakmem", block);
 }
 
-static void push_remote(hak_slab_t *slab, void *head, void *tail) {
-    if (!hak_remote_push(slab, head, tail)) {
+static void push_remote(hak_slab_t *slab, hak_chain_t chain) {
+    if (!hak_remote_push(slab, chain)) {
         return;
     }
     /* The blocks just pushed are not home before the slab is on a ready list, so it still is a
      * slab and has an owner; which one may change, see hak_home_drain_ready_locked(). */
     hak_heap_t *owner = hak_load_relaxed(&slab->owner);
     if (HAK_UNLIKELY(owner == NULL)) { /* a slab at rest: these blocks were home already */
-        bin_is_broken(head);
+        bin_is_broken(chain.head);
     }
     push_ready(owner, slab);
 }
@@ -159,7 +159,7 @@ static void push_remote(hak_slab_t *slab, void *head, void *tail) {
 void hak_home_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count) {
     HAK_COUNT(remote_batches);
     HAK_COUNT_N(remote_blocks, count);
-    push_remote(slab, head, tail);
+    push_remote(slab, (hak_chain_t){head, tail, count});
 }
 
 /* ---- A chain goes home ----------------------------------------------------------------------- */
@@ -224,7 +224,7 @@ static void give_locked(hak_heap_t *heap, hak_slab_t *slab, hak_chain_t stretch)
 
 static void send_group(group_t *group, hak_sent_t *sent) {
     if (group->slab != NULL) {
-        push_remote(group->slab, group->chain.head, group->chain.tail);
+        push_remote(group->slab, group->chain);
         sent->batches++;
     }
     *group = (group_t){NULL, {NULL, NULL, 0}};
@@ -289,7 +289,7 @@ static hak_sent_t send_locked(hak_heap_t *heap, unsigned cls, void *block, group
             sent.others += stretch.count;
         } else {
             note_gone(&gone, slab, stretch.head);
-            push_remote(slab, stretch.head, stretch.tail);
+            push_remote(slab, stretch);
             sent.batches++;
             sent.others += stretch.count;
         }

@@ -174,7 +174,7 @@ static hak_slab_t *activate(hak_superslab_t *ss, unsigned first, unsigned cls) {
     slab->slots = (uint8_t)count;
     slab->free = slab->tail = NULL;
     slab->next = slab->prev = NULL;
-    slab->free_count = 0;
+    slab->free_count = slab->batch_count = 0;
     slab->listed = false;
     hak_store_relaxed(&slab->carved, 0);
     hak_store_relaxed(&slab->remote, 0);

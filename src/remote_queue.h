@@ -5,9 +5,11 @@
  * Threads:   hak_remote_push() and hak_ready_push() by any thread; hak_ready_take_all(),
  *            hak_remote_take() by the holder of the owner's lock.
  *
- * A slab's queue is a stack of blocks whose top is slab->remote; 0 means empty. The producer that
- * pushes onto an empty queue, and only it, then puts the slab on its owner's ready list. The
- * consumer takes a slab off the ready list first and empties its queue second:
+ * A slab's queue is a stack of blocks. One word, slab->remote, says where it begins and ends and
+ * how many blocks it holds; 0 means empty. So the consumer takes it as it is, without a walk along
+ * links that lie in other cores' caches. The producer that pushes onto an empty queue, and only it,
+ * then puts the slab on its owner's ready list. The consumer takes a slab off the ready list first
+ * and empties its queue second:
  *
  *   remote == 0  --push: block-->  remote != 0, producer is on its way to the ready list
  *        ^                                |  hak_ready_push
@@ -30,21 +32,61 @@
 #include "freelist.h"
 #include "superslab.h"
 
-/* Pushes the chain head..tail; true when the queue was empty and the caller must therefore call
+/* The word: the first block and the last one, by their places, and the count above. A place is a
+ * multiple of 16 bytes in the window of HAK_SLAB_BYTES_MAX that all of a slab lies in. */
+HAK_INLINE uintptr_t hak_remote_place(const void *block) {
+    return ((uintptr_t)block & (HAK_SLAB_BYTES_MAX - 1)) / HAK_ALIGNMENT;
+}
+
+/* near: any address in the slab. */
+HAK_INLINE void *hak_remote_at(uintptr_t place, const void *near) {
+    uintptr_t window = (uintptr_t)near & ~(HAK_SLAB_BYTES_MAX - 1);
+    return (void *)(window + (place & UINT16_MAX) * HAK_ALIGNMENT);
+}
+
+#define HAK_REMOTE_TAIL_SHIFT 16
+#define HAK_REMOTE_COUNT_SHIFT 32
+_Static_assert(HAK_SLAB_BYTES_MAX / HAK_ALIGNMENT <= UINT16_MAX, "a place has sixteen bits");
+
+HAK_INLINE uintptr_t hak_remote_word(hak_chain_t queue) {
+    return hak_remote_place(queue.head) | hak_remote_place(queue.tail) << HAK_REMOTE_TAIL_SHIFT |
+           (uintptr_t)queue.count << HAK_REMOTE_COUNT_SHIFT;
+}
+
+HAK_INLINE hak_chain_t hak_remote_chain(uintptr_t word, const void *near) {
+    if (word == 0) {
+        return (hak_chain_t){NULL, NULL, 0};
+    }
+    return (hak_chain_t){hak_remote_at(word, near),
+                         hak_remote_at(word >> HAK_REMOTE_TAIL_SHIFT, near),
+                         (unsigned)(word >> HAK_REMOTE_COUNT_SHIFT)};
+}
+
+/* Pushes the chain; true when the queue was empty and the caller must therefore call
  * hak_ready_push() for the slab. The release makes the links in the blocks visible to the
- * consumer's acquire in hak_remote_take(). */
-HAK_INLINE bool hak_remote_push(hak_slab_t *slab, void *head, void *tail) {
-    uintptr_t top = hak_load_relaxed(&slab->remote); /* a stale value only makes the CAS fail */
+ * consumer's acquire in hak_remote_take(). Should the word come again between a look and its CAS,
+ * it says the same of the same blocks. */
+HAK_INLINE bool hak_remote_push(hak_slab_t *slab, hak_chain_t chain) {
+    uintptr_t word = hak_load_relaxed(&slab->remote); /* a stale one only makes the CAS fail */
+    hak_chain_t queue;
     do {
-        hak_block_set_next(tail, (void *)top);
-    } while (!hak_cas_weak_release(&slab->remote, &top, (uintptr_t)head));
-    return top == 0;
+        queue = hak_remote_chain(word, chain.head);
+        hak_block_set_next(chain.tail, queue.head);
+        queue.tail = queue.count == 0 ? chain.tail : queue.tail;
+        queue = (hak_chain_t){chain.head, queue.tail, queue.count + chain.count};
+    } while (!hak_cas_weak_release(&slab->remote, &word, hak_remote_word(queue)));
+    return word == 0;
 }
 
 /* All blocks of the queue. Acquire pairs with the release of each hak_remote_push(): the CASes
  * form one release sequence, so the links of every producer are visible. */
-HAK_INLINE void *hak_remote_take(hak_slab_t *slab) {
-    return (void *)hak_exchange_acquire(&slab->remote, 0);
+HAK_INLINE hak_chain_t hak_remote_take(hak_slab_t *slab, const void *near) {
+    return hak_remote_chain(hak_exchange_acquire(&slab->remote, 0), near);
+}
+
+/* Where it begins now, for who only looks. The acquire as above. */
+HAK_INLINE void *hak_remote_first(const hak_slab_t *slab, const void *near) {
+    return hak_remote_chain(hak_load_acquire(&slab->remote), near).head;
 }
 
 /* Sequentially consistent: a producer pushes and then reads whether the owner is an orphan; a

@@ -10,6 +10,7 @@
 #include "heap_search.h"
 #include "large.h"
 #include "pool.h"
+#include "remote_queue.h"
 #include "stats.h"
 
 /* ---- Gathering ------------------------------------------------------------------------------- */
@@ -20,7 +21,7 @@ static void visit_slab(hak_slab_t *slab, void *context) {
     gauges->slabs++;
     gauges->carved += carved;
     gauges->free += slab->free_count;
-    const void *queued = (const void *)hak_load_acquire(&slab->remote);
+    const void *queued = hak_remote_first(slab, hak_slab_base(slab));
     for (size_t count = 0; queued != NULL && count < carved; count++) {
         gauges->queued++;
         queued = hak_slab_next_free(slab, queued);

@@ -12,6 +12,7 @@
  *   0 <= free_count <= carved <= capacity of its class
  *   carved - free_count == blocks live + blocks in bins + blocks in the remote queue
  *   free_count == length of free;  tail is its last block when free is not NULL
+ *   batch_count <= free_count;  batch_tail is where its batch_count-th block lies, if that is not 0
  *   listed  <=>  free_count > 0 || carved < capacity
  *   remote == 0  <=>  the slab is on no ready list and nobody is about to put it there
  */
@@ -43,6 +44,8 @@ typedef struct hak_slab {
     bool purged;                    /* pool: UNUSED because its memory was given back */
     uint8_t bare;                   /* pool: EMPTY: of so many blocks the stamps were taken off */
     uint8_t bare_cls;               /* pool: the class of the slab whose blocks these are */
+    uint16_t batch_count;           /* owner: first blocks of free that came in one piece, */
+    uint16_t batch_tail;            /* owner: and the place of the last of them (slab.c) */
     uint32_t since_ms;              /* pool: when it became EMPTY, or was purged */
 
     /* The line that other threads write. */

@@ -18,6 +18,7 @@
 #include "large.h"
 #include "os.h"
 #include "pool.h"
+#include "remote_queue.h"
 #include "stats.h"
 
 #define MARK_WORDS (HAK_SUPERSLAB_BYTES / HAK_ALIGNMENT / 64)
@@ -54,7 +55,7 @@ static void mark_chain(const hak_slab_t *slab, const void *block) {
 static void mark_slab(hak_slab_t *slab, void *unused) {
     (void)unused;
     mark_chain(slab, slab->free);
-    mark_chain(slab, (const void *)hak_load_acquire(&slab->remote));
+    mark_chain(slab, hak_remote_first(slab, hak_slab_base(slab)));
 }
 
 /* A block that carries the stamp and is in no list is live: the program may have copied a free one.

@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "remote_queue.h"
 #include "world.h"
 
 #define TEXT 64
 
-typedef enum { VALUE_NUMBER, VALUE_BLOCK, VALUE_SLAB, VALUE_HEAP, VALUE_STATE } value_t;
+typedef enum { VALUE_NUMBER, VALUE_QUEUE, VALUE_SLAB, VALUE_HEAP, VALUE_STATE } value_t;
 
 typedef struct {
     char name[TEXT];
@@ -39,7 +40,7 @@ static const field_t heap_fields[] = {
 static const field_t slab_fields[] = {
     {offsetof(hak_slab_t, owner), "owner", VALUE_HEAP},
     {offsetof(hak_slab_t, carved), "carved", VALUE_NUMBER},
-    {offsetof(hak_slab_t, remote), "remote", VALUE_BLOCK},
+    {offsetof(hak_slab_t, remote), "remote", VALUE_QUEUE},
     {offsetof(hak_slab_t, ready_next), "ready_next", VALUE_SLAB},
 };
 #define FIELDS(array) (sizeof(array) / sizeof((array)[0]))
@@ -110,6 +111,8 @@ static void value_text(char *text, value_t kind, uint64_t value) {
     const void *p = (const void *)value;
     if (kind == VALUE_STATE) {
         (void)snprintf(text, TEXT, "%s", value == HAK_HEAP_ORPHAN ? "ORPHAN" : "OWNED");
+    } else if (kind == VALUE_QUEUE) {
+        (void)snprintf(text, TEXT, "%u blocks", hak_remote_chain(value, NULL).count);
     } else if (kind == VALUE_NUMBER) {
         (void)snprintf(text, TEXT, "%llu", (unsigned long long)value);
     } else if (value == 0) {
@@ -118,10 +121,6 @@ static void value_text(char *text, value_t kind, uint64_t value) {
         (void)snprintf(text, TEXT, "%s's", thread_name(world_heap_actor(p)));
     } else if (kind == VALUE_SLAB) {
         (void)snprintf(text, TEXT, "slab %u", ((const hak_slab_t *)p)->index);
-    } else if (hak_tag_is_class(hak_map_tag(p))) {
-        const hak_slab_t *slab = hak_slab_of(p, hak_tag_class(hak_map_tag(p)));
-        size_t offset = (size_t)((const char *)p - hak_slab_base(slab));
-        (void)snprintf(text, TEXT, "block %u.%u", slab->index, hak_class_index(slab->cls, offset));
     } else {
         (void)snprintf(text, TEXT, "%p", p);
     }

@@ -5,6 +5,7 @@
 
 #include "alloc.h"
 #include "pool.h"
+#include "remote_queue.h"
 #include "scheduler.h"
 #include "stats.h"
 
@@ -236,7 +237,7 @@ static void place_all_blocks(void) {
     }
     for (unsigned i = 0; i < view_count; i++) {
         place_chain(views[i].slab->free, PLACE_HOME);
-        place_chain((const void *)hak_load_relaxed(&views[i].slab->remote), PLACE_REMOTE);
+        place_chain(hak_remote_first(views[i].slab, hak_slab_base(views[i].slab)), PLACE_REMOTE);
     }
 }
 
@@ -250,6 +251,12 @@ static void check_slab(const view_t *view) {
     }
     if (view->counts[PLACE_HOME] != slab->free_count || !hak_slab_is_valid(slab)) {
         model_fail("slab %u: counts are wrong", slab->index);
+    }
+    hak_chain_t queue = hak_remote_chain(hak_load_relaxed(&slab->remote), hak_slab_base(slab));
+    if (view->counts[PLACE_REMOTE] != queue.count ||
+        (queue.count != 0 && hak_block_next(queue.tail) != NULL)) {
+        model_fail("slab %u's remote queue holds %u blocks and says %u", slab->index,
+                   view->counts[PLACE_REMOTE], queue.count);
     }
     if (hak_slab_all_home(slab)) {
         model_fail("slab %u has all blocks home and was not released", slab->index);

@@ -2,6 +2,7 @@
 #include "alloc_fast.h"
 #include "heap_case.h"
 #include "large.h"
+#include "remote_queue.h"
 
 #define BIG 8192 /* the widest class of one slot: 8 blocks a slab, carved one at a time */
 
@@ -300,7 +301,7 @@ UNIT_CHILD(heap_block_is_free_finds_it_in_every_place) {
     CHECK(slab->free_count == 5);
     CHECK(hak_heap_block_is_free(blocks[0], cls));
     in_thread(thread_frees, &(work_t){&blocks[5], 1, 0});
-    CHECK(slab->remote == (uintptr_t)blocks[5]);
+    CHECK(hak_remote_first(slab, blocks[5]) == blocks[5]);
     CHECK(hak_heap_block_is_free(blocks[5], cls));
     CHECK(!hak_heap_block_is_free(blocks[6], cls));
 }

@@ -10,42 +10,69 @@
 #define ROUNDS 200000
 
 typedef struct {
-    uintptr_t next, stamp;
+    _Alignas(HAK_ALIGNMENT) uintptr_t next;
+    uintptr_t stamp;
     unsigned producer, number;
 } block_t;
 
 static hak_slab_t slabs[SLABS];
 static hak_slab_t *_Atomic ready;
 
+/* A slab lies in one window, and so do these. */
+static _Alignas(HAK_SLAB_BYTES_MAX) block_t window[HAK_SLAB_BYTES_MAX / sizeof(block_t)];
+#define LAST (HAK_SLAB_BYTES_MAX / sizeof(block_t) - 1)
+
 static void remote_push_on_empty_queue_asks_for_ready_push(void **state) {
     (void)state;
-    block_t a = {0};
-    block_t b = {0};
+    block_t *a = &window[0];
+    block_t *b = &window[LAST];
     hak_slab_t slab = {0};
-    assert_true(hak_remote_push(&slab, &a, &a));
-    assert_false(hak_remote_push(&slab, &b, &b));
-    assert_ptr_equal(hak_remote_take(&slab), &b);
-    assert_ptr_equal(hak_block_next(&b), &a);
-    assert_null(hak_block_next(&a));
-    assert_null(hak_remote_take(&slab));
-    assert_true(hak_remote_push(&slab, &a, &a)); /* empty once more */
-    assert_ptr_equal(hak_remote_take(&slab), &a);
+    assert_true(hak_remote_push(&slab, (hak_chain_t){a, a, 1}));
+    assert_false(hak_remote_push(&slab, (hak_chain_t){b, b, 1}));
+    hak_chain_t queue = hak_remote_take(&slab, window);
+    assert_ptr_equal(queue.head, b);
+    assert_ptr_equal(hak_block_next(b), a);
+    assert_ptr_equal(queue.tail, a);
+    assert_null(hak_block_next(a));
+    assert_int_equal(queue.count, 2);
+    assert_null(hak_remote_take(&slab, window).head);
+    assert_true(hak_remote_push(&slab, (hak_chain_t){a, a, 1})); /* empty once more */
+    assert_ptr_equal(hak_remote_first(&slab, &window[LAST]), a);
+    assert_ptr_equal(hak_remote_take(&slab, b).head, a);
 }
 
 static void remote_push_of_a_chain_keeps_its_order(void **state) {
     (void)state;
-    block_t blocks[4] = {{0}};
+    block_t *blocks = &window[5];
     hak_slab_t slab = {0};
-    (void)hak_remote_push(&slab, &blocks[3], &blocks[3]);
+    (void)hak_remote_push(&slab, (hak_chain_t){&blocks[3], &blocks[3], 1});
     hak_block_set_next(&blocks[0], &blocks[1]);
     hak_block_set_next(&blocks[1], &blocks[2]);
-    (void)hak_remote_push(&slab, &blocks[0], &blocks[2]);
-    void *block = hak_remote_take(&slab);
+    (void)hak_remote_push(&slab, (hak_chain_t){&blocks[0], &blocks[2], 3});
+    hak_chain_t queue = hak_remote_take(&slab, window);
+    assert_int_equal(queue.count, 4);
+    assert_ptr_equal(queue.tail, &blocks[3]);
+    void *block = queue.head;
     for (int i = 0; i < 4; i++) {
         assert_ptr_equal(block, &blocks[i]);
         block = hak_block_next(block);
     }
     assert_null(block);
+}
+
+/* As many as a slab can have, one by one. */
+static void remote_queue_counts_a_whole_slab(void **state) {
+    (void)state;
+    hak_slab_t slab = {0};
+    char *base = (char *)window;
+    for (unsigned i = 0; i < HAK_SLAB_BYTES_MAX / HAK_ALIGNMENT; i++) {
+        void *block = base + (size_t)i * HAK_ALIGNMENT;
+        assert_int_equal(hak_remote_push(&slab, (hak_chain_t){block, block, 1}), i == 0);
+    }
+    hak_chain_t queue = hak_remote_take(&slab, base);
+    assert_int_equal(queue.count, HAK_SLAB_BYTES_MAX / HAK_ALIGNMENT);
+    assert_ptr_equal(queue.head, base + HAK_SLAB_BYTES_MAX - HAK_ALIGNMENT);
+    assert_ptr_equal(queue.tail, base);
 }
 
 static void ready_list_takes_all_at_once(void **state) {
@@ -64,10 +91,11 @@ static void ready_list_takes_all_at_once(void **state) {
     assert_null(hak_ready_take_all(&ready));
 }
 
-/* ---- A race -------------------------------------------------------------------------------------- */
+/* ---- A race
+ * -------------------------------------------------------------------------------------- */
 
 /* A block goes back to its producer by this flag; what it holds in between tells whose it is. */
-static block_t pool[PRODUCERS][64];
+static _Alignas(HAK_SLAB_BYTES_MAX) block_t pool[PRODUCERS][64];
 static _Atomic bool in_queue[PRODUCERS][64];
 static _Atomic unsigned ended;
 static unsigned long pushed[PRODUCERS];
@@ -92,7 +120,8 @@ static void *produce(void *argument) {
         }
         pushed[me] += i != j ? 2 : 1;
         hak_slab_t *slab = &slabs[unit_below(&seed, SLABS)];
-        if (hak_remote_push(slab, &pool[me][i], &pool[me][j])) {
+        hak_chain_t chain = {&pool[me][i], &pool[me][j], i != j ? 2 : 1};
+        if (hak_remote_push(slab, chain)) {
             hak_ready_push(&ready, slab);
         }
     }
@@ -106,10 +135,14 @@ static unsigned long consume(unsigned newest[PRODUCERS]) {
     hak_slab_t *slab = hak_ready_take_all(&ready);
     while (slab != NULL) {
         hak_slab_t *next = hak_load_relaxed(&slab->ready_next);
-        block_t *block = hak_remote_take(slab);
-        assert_non_null(block); /* on the ready list means not empty */
+        hak_chain_t queue = hak_remote_take(slab, pool);
+        assert_int_not_equal(queue.count, 0); /* on the ready list means not empty */
+        block_t *block = queue.head;
+        unsigned seen = 0;
         while (block != NULL) {
             block_t *after = hak_block_next(block);
+            assert_int_equal(after == NULL, block == queue.tail);
+            seen++;
             unsigned producer = block->producer;
             size_t index = (size_t)(block - pool[producer]);
             assert_true(producer < PRODUCERS && index < 64);
@@ -119,6 +152,7 @@ static unsigned long consume(unsigned newest[PRODUCERS]) {
             block = after;
             count++;
         }
+        assert_int_equal(seen, queue.count);
         slab = next;
     }
     return count;
@@ -157,6 +191,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(remote_push_on_empty_queue_asks_for_ready_push),
         cmocka_unit_test(remote_push_of_a_chain_keeps_its_order),
+        cmocka_unit_test(remote_queue_counts_a_whole_slab),
         cmocka_unit_test(ready_list_takes_all_at_once),
         cmocka_unit_test(remote_queue_four_producers_lose_nothing),
     };

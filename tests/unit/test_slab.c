@@ -206,15 +206,52 @@ static void slab_drain_remote_takes_all_of_the_queue(void **state) {
     hak_chain_t a = take(4);
     hak_chain_t b = take(2);
     assert_int_equal(hak_slab_drain_remote(slab), 0);
-    assert_true(hak_remote_push(slab, a.head, a.tail));
-    assert_false(hak_remote_push(slab, b.head, b.tail));
+    assert_true(hak_remote_push(slab, a));
+    assert_false(hak_remote_push(slab, b));
     assert_int_equal(hak_slab_drain_remote(slab), 6);
     assert_int_equal(slab->free_count, 6);
     assert_int_equal(slab->remote, 0);
     assert_ptr_equal(slab->free, b.head);
+    assert_ptr_equal(slab->tail, a.tail);
     assert_true(hak_slab_all_home(slab));
     assert_true(hak_slab_is_valid(slab));
     assert_int_equal(hak_slab_drain_remote(slab), 0);
+}
+
+/* What came in one piece and is half of what is wanted, or more, goes as it came. */
+static void slab_take_follows_the_last_batch(void **state) {
+    (void)state;
+    hak_chain_t a = take(8);
+    hak_chain_t b = take(6);
+    give(a);
+    give(b);
+    hak_chain_t got = take(10); /* six are enough of ten */
+    assert_int_equal(got.count, 6);
+    assert_ptr_equal(got.head, b.head);
+    assert_ptr_equal(got.tail, b.tail);
+    assert_null(hak_block_next(got.tail));
+    assert_true(hak_slab_is_valid(slab));
+    give(got);
+    assert_int_equal(take(13).count, 13); /* but not of thirteen: those are counted */
+    assert_true(hak_slab_is_valid(slab));
+    assert_int_equal(slab->free_count, 1);
+}
+
+static void slab_take_of_a_part_of_a_batch_leaves_the_rest_of_it(void **state) {
+    (void)state;
+    hak_chain_t a = take(3);
+    hak_chain_t b = take(8);
+    give(a);
+    give(b);
+    assert_int_equal(take(5).count, 5);
+    assert_int_equal(slab->batch_count, 3);
+    assert_true(hak_slab_is_valid(slab));
+    hak_chain_t rest = take(4);
+    assert_int_equal(rest.count, 3);
+    assert_ptr_equal(rest.tail, b.tail);
+    assert_ptr_equal(slab->free, a.head);
+    assert_int_equal(slab->batch_count, 0);
+    assert_true(hak_slab_is_valid(slab));
 }
 
 static void slab_is_valid_detects_damage(void **state) {
@@ -229,11 +266,19 @@ static void slab_is_valid_detects_damage(void **state) {
     assert_false(hak_slab_is_valid(slab));
     hak_block_set_stamp(block_at(2));
     assert_true(hak_slab_is_valid(slab));
+    slab->batch_tail++;
+    assert_false(hak_slab_is_valid(slab));
+    slab->batch_tail--;
+    slab->batch_count = 5;
+    assert_false(hak_slab_is_valid(slab));
+    slab->batch_count = 0;
+    assert_true(hak_slab_is_valid(slab));
     slab->tail = block_at(1);
     assert_false(hak_slab_is_valid(slab));
 }
 
-/* ---- Damage that ends the program --------------------------------------------------------------- */
+/* ---- Damage that ends the program ---------------------------------------------------------------
+ */
 
 static void take_two(void *argument) {
     (void)argument;
@@ -263,24 +308,39 @@ static void drain(void *argument) {
     (void)hak_slab_drain_remote(slab);
 }
 
+static void drain_and_take_two(void *argument) {
+    drain(argument);
+    take_two(argument);
+}
+
+/* A queue is not walked. A changed link is noticed where a walk comes to it, the last one at once.
+ */
 static void slab_drain_remote_of_overwritten_link_aborts(void **state) {
     (void)state;
     char line[160];
-    hak_chain_t chain = take(4);
-    (void)hak_remote_push(slab, chain.head, chain.tail);
+    (void)hak_remote_push(slab, take(6));
     hak_block_set_next(block_at(1), (void *)0x6261626162610000);
     snprintf(line, sizeof line,
              "hakmem: free list is corrupt: %p was written to after it was freed (class 3, "
              "64 bytes)\n",
              (void *)block_at(1));
+    unit_assert_aborts(drain_and_take_two, NULL, line);
+    hak_block_set_next(block_at(1), block_at(2));
+    snprintf(line, sizeof line,
+             "hakmem: free list is corrupt: %p was written to after it was freed (class 3, "
+             "64 bytes)\n",
+             (void *)block_at(5));
+    hak_block_set_next(block_at(5), (void *)0x6261626162610000);
+    unit_assert_aborts(drain, NULL, line);
+    hak_block_set_next(block_at(5), NULL);
+    assert_true(hak_block_take_stamp(block_at(5)));
     unit_assert_aborts(drain, NULL, line);
 }
 
 static void slab_drain_remote_of_a_ring_aborts(void **state) {
     (void)state;
     char text[512];
-    hak_chain_t chain = take(4);
-    (void)hak_remote_push(slab, chain.head, chain.tail);
+    (void)hak_remote_push(slab, take(4));
     hak_block_set_next(block_at(3), block_at(0));
     int status = unit_child(drain, NULL, text, sizeof text);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
@@ -332,6 +392,8 @@ int main(void) {
         CASE(slab_has_room_until_the_last_block_is_out),
         CASE(slab_holds_starts_of_carved_blocks_only),
         CASE(slab_drain_remote_takes_all_of_the_queue),
+        CASE(slab_take_follows_the_last_batch),
+        CASE(slab_take_of_a_part_of_a_batch_leaves_the_rest_of_it),
         CASE(slab_is_valid_detects_damage),
         CASE(slab_take_of_overwritten_link_aborts),
         CASE(slab_drain_remote_of_overwritten_link_aborts),
