@@ -474,7 +474,7 @@ void *hak_heap_alloc_late(unsigned cls) {
 void hak_heap_free_late(void *block, unsigned cls) {
     hak_block_set_stamp(block);
     hak_lock(&registry.lock); /* keeps a fork from falling between the push and the ready list */
-    hak_home_send_remote(hak_slab_of(block, cls), block, block, 1);
+    hak_home_send_remote(hak_slab_of(block, cls), block);
     hak_unlock(&registry.lock);
 }
 

@@ -140,7 +140,10 @@ static void census_heap(census_t *census, hak_heap_t *heap) {
 static void census_slab(hak_slab_t *slab, void *valid) {
     census_t census = {.slab = slab, .valid = *(bool *)valid && hak_slab_is_valid(slab)};
     unsigned free_count = census_chain(&census, slab->free);
-    (void)census_chain(&census, hak_remote_first(slab, hak_slab_base(slab)));
+    hak_chain_t queue = hak_remote_chain(hak_load_acquire(&slab->remote), hak_slab_base(slab));
+    unsigned queued = census_chain(&census, queue.head);
+    census.valid = census.valid && queued == queue.count &&
+                   (queued == 0 || hak_block_next(queue.tail) == NULL);
     for (hak_heap_t *heap = hak_heap_first(); heap != NULL; heap = heap->all_next) {
         census_heap(&census, heap);
     }

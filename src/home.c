@@ -156,10 +156,10 @@ static void push_remote(hak_slab_t *slab, hak_chain_t chain) {
     push_ready(owner, slab);
 }
 
-void hak_home_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count) {
+void hak_home_send_remote(hak_slab_t *slab, void *block) {
     HAK_COUNT(remote_batches);
-    HAK_COUNT_N(remote_blocks, count);
-    push_remote(slab, (hak_chain_t){head, tail, count});
+    HAK_COUNT(remote_blocks);
+    push_remote(slab, (hak_chain_t){block, block, 1});
 }
 
 /* ---- A chain goes home ----------------------------------------------------------------------- */

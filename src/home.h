@@ -20,8 +20,8 @@ unsigned hak_home_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
 void hak_home_list_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
 void hak_home_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
 
-/* A chain of count blocks of one slab of another heap goes into its remote queue. */
-void hak_home_send_remote(hak_slab_t *slab, void *head, void *tail, unsigned count);
+/* A block goes into its slab's remote queue. */
+void hak_home_send_remote(hak_slab_t *slab, void *block);
 /* Empties the ready list and the remote queues of the slabs on it; true when blocks came home. */
 bool hak_home_drain_ready_locked(hak_heap_t *heap);
 /* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone

@@ -32,24 +32,13 @@
 #include "freelist.h"
 #include "superslab.h"
 
-/* The word: the first block and the last one, by their places, and the count above. A place is a
- * multiple of 16 bytes in the window of HAK_SLAB_BYTES_MAX that all of a slab lies in. */
-HAK_INLINE uintptr_t hak_remote_place(const void *block) {
-    return ((uintptr_t)block & (HAK_SLAB_BYTES_MAX - 1)) / HAK_ALIGNMENT;
-}
-
-/* near: any address in the slab. */
-HAK_INLINE void *hak_remote_at(uintptr_t place, const void *near) {
-    uintptr_t window = (uintptr_t)near & ~(HAK_SLAB_BYTES_MAX - 1);
-    return (void *)(window + (place & UINT16_MAX) * HAK_ALIGNMENT);
-}
-
+/* The word: the first block and the last one, by their places, and the count above. */
 #define HAK_REMOTE_TAIL_SHIFT 16
 #define HAK_REMOTE_COUNT_SHIFT 32
-_Static_assert(HAK_SLAB_BYTES_MAX / HAK_ALIGNMENT <= UINT16_MAX, "a place has sixteen bits");
+_Static_assert(sizeof(uintptr_t) == 8, "two places and a count");
 
 HAK_INLINE uintptr_t hak_remote_word(hak_chain_t queue) {
-    return hak_remote_place(queue.head) | hak_remote_place(queue.tail) << HAK_REMOTE_TAIL_SHIFT |
+    return hak_slab_place(queue.head) | hak_slab_place(queue.tail) << HAK_REMOTE_TAIL_SHIFT |
            (uintptr_t)queue.count << HAK_REMOTE_COUNT_SHIFT;
 }
 
@@ -57,8 +46,7 @@ HAK_INLINE hak_chain_t hak_remote_chain(uintptr_t word, const void *near) {
     if (word == 0) {
         return (hak_chain_t){NULL, NULL, 0};
     }
-    return (hak_chain_t){hak_remote_at(word, near),
-                         hak_remote_at(word >> HAK_REMOTE_TAIL_SHIFT, near),
+    return (hak_chain_t){hak_slab_at(word, near), hak_slab_at(word >> HAK_REMOTE_TAIL_SHIFT, near),
                          (unsigned)(word >> HAK_REMOTE_COUNT_SHIFT)};
 }
 

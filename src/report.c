@@ -21,11 +21,7 @@ static void visit_slab(hak_slab_t *slab, void *context) {
     gauges->slabs++;
     gauges->carved += carved;
     gauges->free += slab->free_count;
-    const void *queued = hak_remote_first(slab, hak_slab_base(slab));
-    for (size_t count = 0; queued != NULL && count < carved; count++) {
-        gauges->queued++;
-        queued = hak_slab_next_free(slab, queued);
-    }
+    gauges->queued += hak_remote_chain(hak_load_relaxed(&slab->remote), NULL).count;
     size_t touched = carved * hak_class_stride(slab->cls);
     size_t resident = hak_slab_resident_bytes(slab);
     gauges->uncarved_bytes += resident > touched ? resident - touched : 0;

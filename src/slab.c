@@ -62,6 +62,7 @@ static void *walk_free(const hak_slab_t *slab, unsigned want) {
  * is known. Blocks that were freed elsewhere are not in this core's cache, and a walk along them
  * waits for each. */
 static unsigned take_free(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
+    HAK_ASSERT(want != 0);
     unsigned count = slab->free_count;
     void *head = slab->free;
     void *last = slab->tail;
@@ -69,7 +70,7 @@ static unsigned take_free(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
     if (count > want) {
         bool fits = slab->batch_count <= want && slab->batch_count >= want - want / 2;
         count = fits ? slab->batch_count : want;
-        last = fits ? hak_remote_at(slab->batch_tail, head) : walk_free(slab, want);
+        last = fits ? hak_slab_at(slab->batch_tail, head) : walk_free(slab, want);
         rest = hak_block_next(last);
         if (HAK_UNLIKELY(!hak_slab_holds(slab, rest))) {
             hak_block_report_changed(last);
@@ -169,17 +170,40 @@ void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
     }
     slab->free_count = (uint16_t)total;
     slab->batch_count = (uint16_t)count;
-    slab->batch_tail = (uint16_t)hak_remote_place(tail);
+    slab->batch_tail = (uint16_t)hak_slab_place(tail);
+}
+
+/* By their count all blocks are home, and the slab is about to go. Where one is in use, or in a
+ * bin, though it was sent home, since the program freed it twice and wrote over its stamp in
+ * between, it must not. */
+static void check_all_free(const hak_slab_t *slab) {
+    const uintptr_t stamp = hak_stamp;
+    const size_t stride = hak_class_stride(slab->cls);
+    const char *block = hak_slab_base(slab);
+    for (unsigned left = hak_load_relaxed(&slab->carved); left != 0; left--) {
+        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
+            hak_block_report_changed(block);
+        }
+        block += stride;
+    }
 }
 
 /* Each block was looked at by who sent it, and is by who allocates it. */
 unsigned hak_slab_drain_remote(hak_slab_t *slab) {
     hak_chain_t chain = hak_remote_take(slab, hak_slab_base(slab));
-    if (chain.count != 0) {
-        if (HAK_UNLIKELY(!hak_block_is_stamped(chain.tail) || hak_block_next(chain.tail) != NULL)) {
-            hak_block_report_changed(chain.tail);
-        }
-        hak_slab_give(slab, chain.head, chain.tail, chain.count);
+    if (chain.count == 0) {
+        return 0;
+    }
+    if (HAK_UNLIKELY(!hak_slab_holds(slab, chain.head))) {
+        hak_block_report_changed(chain.head);
+    }
+    if (HAK_UNLIKELY(!hak_slab_holds(slab, chain.tail) || chain.tail == slab->tail ||
+                     !hak_block_is_stamped(chain.tail) || hak_block_next(chain.tail) != NULL)) {
+        hak_block_report_changed(chain.tail);
+    }
+    hak_slab_give(slab, chain.head, chain.tail, chain.count);
+    if (hak_slab_all_home(slab)) {
+        check_all_free(slab);
     }
     return chain.count;
 }
@@ -197,7 +221,7 @@ bool hak_slab_is_valid(const hak_slab_t *slab) {
             return false;
         }
         count++;
-        if (count == slab->batch_count && hak_remote_place(block) != slab->batch_tail) {
+        if (count == slab->batch_count && hak_slab_place(block) != slab->batch_tail) {
             return false;
         }
     }

@@ -84,6 +84,20 @@ HAK_INLINE char *hak_slab_base(const hak_slab_t *slab) {
     return hak_slab_superslab(slab)->base + (size_t)slab->index * HAK_SLOT_BYTES;
 }
 
+/* Where a block lies, in sixteen bits: which multiple of 16 bytes of the naturally aligned window
+ * of HAK_SLAB_BYTES_MAX that all of a slab lies in. */
+HAK_INLINE uintptr_t hak_slab_place(const void *block) {
+    return ((uintptr_t)block & (HAK_SLAB_BYTES_MAX - 1)) / HAK_ALIGNMENT;
+}
+
+/* near: any address in the slab. Higher bits of place do not count. */
+HAK_INLINE void *hak_slab_at(uintptr_t place, const void *near) {
+    uintptr_t window = (uintptr_t)near & ~(HAK_SLAB_BYTES_MAX - 1);
+    return (void *)(window + (place & UINT16_MAX) * HAK_ALIGNMENT);
+}
+
+_Static_assert(HAK_SLAB_BYTES_MAX / HAK_ALIGNMENT <= UINT16_MAX, "a place has sixteen bits");
+
 /* The slab of a block whose slot's tag says cls. */
 HAK_INLINE hak_slab_t *hak_slab_of(const void *block, unsigned cls) {
     hak_superslab_t *ss = hak_map_record(block);

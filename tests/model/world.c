@@ -241,6 +241,13 @@ static void place_all_blocks(void) {
     }
 }
 
+static const void *last_of(const void *block) {
+    while (block != NULL && hak_block_next(block) != NULL) {
+        block = hak_block_next(block);
+    }
+    return block;
+}
+
 static void check_slab(const view_t *view) {
     const hak_slab_t *slab = view->slab;
     unsigned carved = hak_load_relaxed(&slab->carved);
@@ -254,7 +261,7 @@ static void check_slab(const view_t *view) {
     }
     hak_chain_t queue = hak_remote_chain(hak_load_relaxed(&slab->remote), hak_slab_base(slab));
     if (view->counts[PLACE_REMOTE] != queue.count ||
-        (queue.count != 0 && hak_block_next(queue.tail) != NULL)) {
+        last_of(queue.head) != queue.tail) {
         model_fail("slab %u's remote queue holds %u blocks and says %u", slab->index,
                    view->counts[PLACE_REMOTE], queue.count);
     }

@@ -237,6 +237,30 @@ static void slab_take_follows_the_last_batch(void **state) {
     assert_int_equal(slab->free_count, 1);
 }
 
+/* Blocks of four slots, the second such slab of its SuperSlab: places are those of its window. */
+static void slab_take_follows_a_batch_in_a_wide_slab(void **state) {
+    (void)state;
+    unsigned cls = hak_class_of(32768);
+    (void)hak_pool_acquire(cls, false);
+    slab = hak_pool_acquire(cls, false);
+    hak_chain_t blocks[4];
+    for (int i = 0; i < 4; i++) {
+        blocks[i] = take(1);
+    }
+    give(blocks[0]);
+    assert_true(hak_remote_push(slab, blocks[1]));
+    assert_false(hak_remote_push(slab, blocks[2]));
+    assert_ptr_equal(hak_remote_first(slab, (char *)blocks[3].head + 32767), blocks[2].head);
+    assert_int_equal(hak_slab_drain_remote(slab), 2);
+    hak_chain_t chain = blocks[3]; /* what is taken is appended */
+    assert_int_equal(hak_slab_take(slab, 2, &chain), 2);
+    assert_ptr_equal(hak_block_next(blocks[3].head), blocks[2].head);
+    assert_ptr_equal(chain.tail, blocks[1].head);
+    assert_null(hak_block_next(chain.tail));
+    assert_ptr_equal(slab->free, blocks[0].head);
+    assert_true(hak_slab_is_valid(slab));
+}
+
 static void slab_take_of_a_part_of_a_batch_leaves_the_rest_of_it(void **state) {
     (void)state;
     hak_chain_t a = take(3);
@@ -277,8 +301,7 @@ static void slab_is_valid_detects_damage(void **state) {
     assert_false(hak_slab_is_valid(slab));
 }
 
-/* ---- Damage that ends the program ---------------------------------------------------------------
- */
+/* ---- Damage that ends the program ------------------------------------------------------------ */
 
 static void take_two(void *argument) {
     (void)argument;
@@ -334,6 +357,19 @@ static void slab_drain_remote_of_overwritten_link_aborts(void **state) {
     unit_assert_aborts(drain, NULL, line);
     hak_block_set_next(block_at(5), NULL);
     assert_true(hak_block_take_stamp(block_at(5)));
+    unit_assert_aborts(drain, NULL, line);
+}
+
+/* By the count all are home; one is in use again. */
+static void slab_drain_remote_of_all_but_one_in_use_aborts(void **state) {
+    (void)state;
+    char line[160];
+    (void)hak_remote_push(slab, take(6));
+    assert_true(hak_block_take_stamp(block_at(3)));
+    snprintf(line, sizeof line,
+             "hakmem: free list is corrupt: %p was written to after it was freed (class 3, "
+             "64 bytes)\n",
+             (void *)block_at(3));
     unit_assert_aborts(drain, NULL, line);
 }
 
@@ -393,10 +429,12 @@ int main(void) {
         CASE(slab_holds_starts_of_carved_blocks_only),
         CASE(slab_drain_remote_takes_all_of_the_queue),
         CASE(slab_take_follows_the_last_batch),
+        CASE(slab_take_follows_a_batch_in_a_wide_slab),
         CASE(slab_take_of_a_part_of_a_batch_leaves_the_rest_of_it),
         CASE(slab_is_valid_detects_damage),
         CASE(slab_take_of_overwritten_link_aborts),
         CASE(slab_drain_remote_of_overwritten_link_aborts),
+        CASE(slab_drain_remote_of_all_but_one_in_use_aborts),
         CASE(slab_drain_remote_of_a_ring_aborts),
         CASE(slab_give_more_than_went_out_aborts),
     };
