@@ -8,7 +8,8 @@
  * Runs are interleaved: a round runs every row once under every allocator, in an order drawn anew
  * for each row and round, the same in each comparison. So a machine that grows warm or busy does
  * not favour one allocator, nor does a predecessor: how much a page fault takes, depends on what
- * was freed before.
+ * was freed before. And where threads work together, a run is repeated that fell into a moment in
+ * which the processors were apart.
  */
 #include "compare.h"
 
@@ -122,13 +123,32 @@ static compare_command_t command_for(const compare_settings_t *settings, const c
                                .score = row->workload->score};
 }
 
-static void run_cell(const compare_settings_t *settings, compare_result_t *result, int allocator) {
+/* In each row and round: all allocators' runs may be repeated once, or one's eight times. */
+#define REPEATS 8
+
+/* Returns false where the run failed. */
+static bool run_at_a_good_moment(const compare_command_t *command, bool parallel, int *repeats,
+                                 compare_cell_t *cell, compare_sample_t *sample) {
+    bool near;
+    do {
+        near = !parallel || compare_wait_until_near();
+        if (!compare_run(command, sample, cell->reason, sizeof cell->reason)) {
+            return false;
+        }
+        near = near && (!parallel || compare_is_near());
+    } while (!near && (*repeats)-- > 0 && compare_interrupted() == 0);
+    cell->apart_count += !near;
+    return true;
+}
+
+static void run_cell(const compare_settings_t *settings, compare_result_t *result, int allocator,
+                     int *repeats) {
     compare_cell_t *cell = &result->cells[allocator];
     const char *environment[MAX_ENVIRONMENT] = {result->row.workload->environment, NULL};
     compare_command_t command =
         command_for(settings, &result->row, &settings->allocators[allocator], environment);
     compare_sample_t *sample = &cell->samples[cell->sample_count];
-    if (compare_run(&command, sample, cell->reason, sizeof cell->reason)) {
+    if (run_at_a_good_moment(&command, result->row.workload->parallel, repeats, cell, sample)) {
         cell->sample_count++;
     } else {
         cell->failed = true; /* and is not run again: a crash that takes its time wastes it once */
@@ -149,6 +169,7 @@ static void run_round(const compare_settings_t *settings, compare_result_t *resu
     int allocators = settings->allocator_count;
     int order[COMPARE_MAX_ALLOCATORS];
     for (int i = 0; i < count; i++) {
+        int repeats = REPEATS;
         shuffle(order, allocators, state);
         for (int k = 0; k < allocators; k++) {
             int allocator = order[k];
@@ -158,7 +179,7 @@ static void run_round(const compare_settings_t *settings, compare_result_t *resu
             fprintf(stderr, "compare: round %d of %d, row %d of %d: %s, %s\n", round + 1,
                     settings->rounds, i + 1, count, results[i].row.workload->name,
                     settings->allocators[allocator].name);
-            run_cell(settings, &results[i], allocator);
+            run_cell(settings, &results[i], allocator, &repeats);
             if (compare_interrupted() != 0) {
                 return;
             }

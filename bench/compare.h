@@ -2,7 +2,8 @@
  *
  * Owns:      the types and the contracts between compare*.c.
  * Knows not: any allocator from inside; each is a shared library that is preloaded into children.
- * Threads:   one. Signals are read synchronously while a child runs (compare_child.c).
+ * Threads:   one, but for compare_moment.c. Signals are read synchronously while a child runs
+ *            (compare_child.c).
  *
  *   compare.c            the order of the runs, the exit status
  *   compare_options.c    the command line and the output files
@@ -11,6 +12,7 @@
  *   compare_inputs.c     the generated files that the real programs read
  *   compare_scripts.c    the scripts that they run
  *   compare_child.c      one run of one program: preload, wait, usage, score
+ *   compare_moment.c     whether two processors are as near to each other as they can be
  *   compare_numbers.c    medians, ratios, means, numbers as text
  *   compare_report.c     tables, the summary, the CSV file
  *   compare_html.c       the same as a page
@@ -107,6 +109,7 @@ typedef struct compare_workload {
     const char *environment; /* one NAME=value, or NULL */
     const char *input;       /* standard input, a file in the scratch directory, or NULL */
     compare_prepare_t *prepare;
+    bool parallel;       /* its threads hand blocks or cache lines to each other */
     bool many_processes; /* each would overwrite the others' statistics file, so it is not read */
 } compare_workload_t;
 
@@ -200,6 +203,7 @@ void compare_die_of_signal(int signal_number);
 typedef struct {
     compare_sample_t *samples; /* one for each round */
     int sample_count;
+    int apart_count; /* of them, taken while the processors were not near: see compare_moment.c */
     bool failed;
     char reason[COMPARE_MAX_REASON_CHARS];
     double superslabs;    /* from the statistics file, or COMPARE_UNKNOWN */
@@ -227,6 +231,14 @@ typedef struct {
 
 /* Zeroed memory; ends the program where there is none. */
 void *compare_allocate(size_t count, size_t size);
+
+/* ---- the moment (compare_moment.c) ---- */
+
+/* Whether a word goes from one processor to another about as fast as it ever did. Some
+ * milliseconds. True where there is one processor. */
+bool compare_is_near(void);
+/* The same, but waits for a second at most. */
+bool compare_wait_until_near(void);
 
 /* ---- medians, ratios, means (compare_numbers.c) ---- */
 

@@ -144,6 +144,22 @@ void compare_print_matrices(const compare_settings_t *settings, const compare_re
 
 /* ---- the summary ---- */
 
+static void print_moments(const compare_settings_t *settings, const compare_result_t *results,
+                          int count) {
+    int parallel = 0, apart = 0;
+    for (int k = 0; k < count; k++) {
+        for (int i = 0; i < settings->allocator_count && results[k].row.workload->parallel; i++) {
+            parallel += results[k].cells[i].sample_count;
+            apart += results[k].cells[i].apart_count;
+        }
+    }
+    if (parallel > 0) {
+        printf("Of %d runs with threads that work together, %d were taken while the processors\n"
+               "were farther from each other than they can be.\n",
+               parallel, apart);
+    }
+}
+
 void compare_print_summary(const compare_settings_t *settings, const compare_result_t *results,
                            int count) {
     printf("\nSummary: geometric means over the rows, relative to the best of each row;\n"
@@ -162,6 +178,7 @@ void compare_print_summary(const compare_settings_t *settings, const compare_res
                compare_ratio_text(time_ratio, 1.0, time_mean),
                compare_ratio_text(peak_ratio, 1.0, peak_mean), count - failed, failed);
     }
+    print_moments(settings, results, count);
     double noise = compare_noise(results, count);
     if (noise > 0.0) {
         printf("Allocators that are all alike would show a time of about %.2f: runs vary, and the\n"

@@ -25,7 +25,13 @@
         .full_args = (full), .quick_args = (quick)                                                 \
     }
 
-/* Further fields follow in the table; a program of our own needs none. */
+#define OUR_THREADS(row, file, full, quick)                                                        \
+    {                                                                                              \
+        .name = (row), .place = COMPARE_OURS, .program = (file), .score = THROUGHPUT,              \
+        .full_args = (full), .quick_args = (quick), .parallel = true                               \
+    }
+
+/* Further fields follow in the table. */
 #define REAL(row, file, full, quick)                                                               \
     .name = (row), .place = COMPARE_IN_PATH, .program = (file), .full_args = (full),               \
     .quick_args = (quick)
@@ -49,15 +55,15 @@ const compare_workload_t compare_workloads[] = {
     OURS("big-numbers", "big_numbers", "6000000 7", "2000000 7"),
     OURS("containers", "containers", "10", "4"),
     OURS("larson-1", "larson", "2 8 1000 5000 100 4141 1", "0.5 8 1000 5000 100 4141 1"),
-    OURS("larson-2", "larson", "2 8 1000 5000 100 4141 2", "0.5 8 1000 5000 100 4141 2"),
-    OURS("larson-4", "larson", "2 8 1000 5000 100 4141 4", "0.5 8 1000 5000 100 4141 4"),
-    OURS("larson-mid-2", "larson", "2 1024 32768 1000 100 4141 2",
-         "0.5 1024 32768 1000 100 4141 2"),
-    OURS("producer-1", "producer_consumer", "2 1 64", "0.5 1 64"),
-    OURS("producer-3", "producer_consumer", "2 3 256", "0.5 3 256"),
-    OURS("producer-8-mixed", "producer_consumer", "2 8 16 1024", "0.5 8 16 1024"),
-    OURS("worker-pool", "worker_pool", "2 4 7", "0.5 4 7"),
-    OURS("thread-churn", "thread_churn", "20000 100", "4000 100"),
+    OUR_THREADS("larson-2", "larson", "2 8 1000 5000 100 4141 2", "0.5 8 1000 5000 100 4141 2"),
+    OUR_THREADS("larson-4", "larson", "2 8 1000 5000 100 4141 4", "0.5 8 1000 5000 100 4141 4"),
+    OUR_THREADS("larson-mid-2", "larson", "2 1024 32768 1000 100 4141 2",
+                "0.5 1024 32768 1000 100 4141 2"),
+    OUR_THREADS("producer-1", "producer_consumer", "2 1 64", "0.5 1 64"),
+    OUR_THREADS("producer-3", "producer_consumer", "2 3 256", "0.5 3 256"),
+    OUR_THREADS("producer-8-mixed", "producer_consumer", "2 8 16 1024", "0.5 8 16 1024"),
+    OUR_THREADS("worker-pool", "worker_pool", "2 4 7", "0.5 4 7"),
+    OUR_THREADS("thread-churn", "thread_churn", "20000 100", "4000 100"),
 
     {REAL("startup", "bash", "startup.sh 1000", "startup.sh 200"),
      .prepare = compare_prepare_scripts, .many_processes = true},
@@ -99,24 +105,27 @@ const compare_workload_t compare_workloads[] = {
     {MIBENCH("mb-barnes", "barnes", "", ""), .input = "barnes.input",
      .prepare = compare_prepare_barnes},
     {MIBENCH("mb-larson-2", "larson", "5 8 1000 5000 100 4141 2", "1 8 1000 5000 100 4141 2"),
-     .score = THROUGHPUT},
+     .score = THROUGHPUT, .parallel = true},
     {MIBENCH("mb-larson-sized-2", "larson-sized", "5 8 1000 5000 100 4141 2",
              "1 8 1000 5000 100 4141 2"),
-     .score = THROUGHPUT},
-    {MIBENCH("mb-mstress-2", "mstress", "2 50 500", "2 50 50")},
-    {MIBENCH("mb-rptest-2", "rptest", "2 0 1 2 500 1000 100 8 16000", NULL)},
+     .score = THROUGHPUT, .parallel = true},
+    {MIBENCH("mb-mstress-2", "mstress", "2 50 500", "2 50 50"), .parallel = true},
+    {MIBENCH("mb-rptest-2", "rptest", "2 0 1 2 500 1000 100 8 16000", NULL), .parallel = true},
     {MIBENCH("mb-alloc-test-1", "alloc-test", "1", NULL)},
-    {MIBENCH("mb-alloc-test-2", "alloc-test", "2", NULL)},
-    {MIBENCH("mb-sh6bench-4", "sh6bench", "4", "4")},
-    {MIBENCH("mb-sh8bench-4", "sh8bench", "4", "4")},
+    {MIBENCH("mb-alloc-test-2", "alloc-test", "2", NULL), .parallel = true},
+    {MIBENCH("mb-sh6bench-4", "sh6bench", "4", "4"), .parallel = true},
+    {MIBENCH("mb-sh8bench-4", "sh8bench", "4", "4"), .parallel = true},
     {MIBENCH("mb-xmalloc-2", "xmalloc-test", "-w 2 -t 5 -s 64", "-w 2 -t 1 -s 64"),
-     .score = "free/sec:#"},
+     .score = "free/sec:#", .parallel = true},
     {MIBENCH("mb-scratch-1", "cache-scratch", "1 1000 1 2000000 2", "1 1000 1 200000 2")},
-    {MIBENCH("mb-scratch-2", "cache-scratch", "2 1000 1 2000000 2", "2 1000 1 200000 2")},
+    {MIBENCH("mb-scratch-2", "cache-scratch", "2 1000 1 2000000 2", "2 1000 1 200000 2"),
+     .parallel = true},
     {MIBENCH("mb-thrash-1", "cache-thrash", "1 1000 1 2000000 2", "1 1000 1 200000 2")},
-    {MIBENCH("mb-thrash-2", "cache-thrash", "2 1000 1 2000000 2", "2 1000 1 200000 2")},
+    {MIBENCH("mb-thrash-2", "cache-thrash", "2 1000 1 2000000 2", "2 1000 1 200000 2"),
+     .parallel = true},
     {MIBENCH("mb-glibc-simple", "glibc-simple", "", NULL)},
-    {MIBENCH("mb-glibc-thread-2", "glibc-thread", "2", "2"), .score = "# iterations"},
+    {MIBENCH("mb-glibc-thread-2", "glibc-thread", "2", "2"), .score = "# iterations",
+     .parallel = true},
     {MIBENCH("mb-malloc-large", "malloc-large", "", NULL)},
     {MIBENCH("mb-mleak-50", "mleak", "50", "5")},
 };
