@@ -232,10 +232,13 @@ typedef struct {
 /* Zeroed memory; ends the program where there is none. */
 void *compare_allocate(size_t count, size_t size);
 
+/* Seconds of a clock that only moves on. */
+double compare_now_s(void);
+
 /* ---- the moment (compare_moment.c) ---- */
 
 /* Whether a word goes from one processor to another about as fast as it ever did. Some
- * milliseconds. True where there is one processor. */
+ * milliseconds. True where there is one processor, or it cannot be measured. */
 bool compare_is_near(void);
 /* The same, but waits for a second at most. */
 bool compare_wait_until_near(void);

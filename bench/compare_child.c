@@ -128,7 +128,7 @@ _Noreturn static void become(const compare_command_t *command, int output, int c
 
 /* ---- waiting ---- */
 
-static double now_s(void) {
+double compare_now_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
@@ -144,7 +144,7 @@ static bool has_ended(pid_t child) {
  * False: the time is over. */
 static bool wait_for(pid_t child, double deadline_s) {
     while (!has_ended(child)) {
-        double left_s = deadline_s - now_s();
+        double left_s = deadline_s - compare_now_s();
         if (left_s <= 0.0) {
             return false;
         }
@@ -166,7 +166,7 @@ static double seconds_of(struct timeval time) {
  * or -1 with the reason. */
 static int run_child(const compare_command_t *command, int output, int complaints,
                      compare_sample_t *sample, char *reason, size_t reason_size) {
-    double start_s = now_s();
+    double start_s = compare_now_s();
     /* fork and not vfork or posix_spawn: with those the child shares this program's memory until it
      * executes, and the kernel counts that memory's peak as the child's own. */
     pid_t child = fork();
@@ -179,7 +179,7 @@ static int run_child(const compare_command_t *command, int output, int complaint
     }
     setpgid(child, child); /* as the child does: whoever comes first */
     bool in_time = wait_for(child, start_s + LIMIT_S);
-    double end_s = now_s();
+    double end_s = compare_now_s();
     kill(-child, SIGKILL);
 
     int status = 0;

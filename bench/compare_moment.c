@@ -30,12 +30,6 @@ typedef struct {
     int number;
 } player_t;
 
-static double now_s(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static void *play(void *argument) {
     const player_t *player = argument;
     game_t *game = player->game;
@@ -52,12 +46,12 @@ static void *play(void *argument) {
             }
         }
         if (turn == 2) {
-            start = now_s(); /* both are at it */
+            start = compare_now_s(); /* both are at it */
         }
         atomic_store_explicit(&game->turn, turn + 1, memory_order_release);
     }
     if (player->number == 0) {
-        game->seconds = now_s() - start;
+        game->seconds = compare_now_s() - start;
     }
     return NULL;
 }
@@ -102,6 +96,9 @@ bool compare_is_near(void) {
     for (int again = 0; again < 2; again++) { /* somebody may have run on one of the two */
         double other = distance_ns();
         distance = other < distance ? other : distance;
+    }
+    if (distance == 0) {
+        return true; /* nothing to go by */
     }
     nearest = nearest == 0 || distance < nearest ? distance : nearest;
     return distance <= nearest * FAR_FROM_NEAR;

@@ -42,12 +42,16 @@ HAK_INLINE uintptr_t hak_remote_word(hak_chain_t queue) {
            (uintptr_t)queue.count << HAK_REMOTE_COUNT_SHIFT;
 }
 
+HAK_INLINE unsigned hak_remote_count(uintptr_t word) {
+    return (unsigned)(word >> HAK_REMOTE_COUNT_SHIFT);
+}
+
 HAK_INLINE hak_chain_t hak_remote_chain(uintptr_t word, const void *near) {
     if (word == 0) {
         return (hak_chain_t){NULL, NULL, 0};
     }
     return (hak_chain_t){hak_slab_at(word, near), hak_slab_at(word >> HAK_REMOTE_TAIL_SHIFT, near),
-                         (unsigned)(word >> HAK_REMOTE_COUNT_SHIFT)};
+                         hak_remote_count(word)};
 }
 
 /* Pushes the chain; true when the queue was empty and the caller must therefore call

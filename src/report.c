@@ -21,7 +21,7 @@ static void visit_slab(hak_slab_t *slab, void *context) {
     gauges->slabs++;
     gauges->carved += carved;
     gauges->free += slab->free_count;
-    gauges->queued += hak_remote_chain(hak_load_relaxed(&slab->remote), NULL).count;
+    gauges->queued += hak_remote_count(hak_load_relaxed(&slab->remote));
     size_t touched = carved * hak_class_stride(slab->cls);
     size_t resident = hak_slab_resident_bytes(slab);
     gauges->uncarved_bytes += resident > touched ? resident - touched : 0;

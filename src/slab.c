@@ -173,9 +173,9 @@ void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
     slab->batch_tail = (uint16_t)hak_slab_place(tail);
 }
 
-/* By their count all blocks are home, and the slab is about to go. Where one is in use, or in a
- * bin, though it was sent home, since the program freed it twice and wrote over its stamp in
- * between, it must not. */
+/* By their count all blocks are home, and the slab is about to go. Where one is in use though it
+ * was sent home, since the program freed it twice and wrote over its stamp in between, or a signal
+ * handler sent home what malloc had in hand, it must not. */
 static void check_all_free(const hak_slab_t *slab) {
     const uintptr_t stamp = hak_stamp;
     const size_t stride = hak_class_stride(slab->cls);

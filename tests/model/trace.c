@@ -112,7 +112,7 @@ static void value_text(char *text, value_t kind, uint64_t value) {
     if (kind == VALUE_STATE) {
         (void)snprintf(text, TEXT, "%s", value == HAK_HEAP_ORPHAN ? "ORPHAN" : "OWNED");
     } else if (kind == VALUE_QUEUE) {
-        (void)snprintf(text, TEXT, "%u blocks", hak_remote_chain(value, NULL).count);
+        (void)snprintf(text, TEXT, "%u blocks", hak_remote_count(value));
     } else if (kind == VALUE_NUMBER) {
         (void)snprintf(text, TEXT, "%llu", (unsigned long long)value);
     } else if (value == 0) {

@@ -303,6 +303,15 @@ static void slab_is_valid_detects_damage(void **state) {
 
 /* ---- Damage that ends the program ------------------------------------------------------------ */
 
+#define LINE 160
+
+static void say_written_to(char line[LINE], const void *block) {
+    snprintf(line, LINE,
+             "hakmem: free list is corrupt: %p was written to after it was freed (class 3, "
+             "64 bytes)\n",
+             block);
+}
+
 static void take_two(void *argument) {
     (void)argument;
     hak_chain_t chain = {NULL, NULL, 0};
@@ -312,13 +321,10 @@ static void take_two(void *argument) {
 
 static void slab_take_of_overwritten_link_aborts(void **state) {
     (void)state;
-    char line[160];
+    char line[LINE];
     give(take(8));
     hak_block_set_next(block_at(2), (void *)0x6261); /* the user's "ab" */
-    snprintf(line, sizeof line,
-             "hakmem: free list is corrupt: %p was written to after it was freed (class 3, "
-             "64 bytes)\n",
-             (void *)block_at(2));
+    say_written_to(line, block_at(2));
     unit_assert_aborts(take_two, NULL, line);
     hak_block_set_next(block_at(2), block_at(3) + 16); /* inside the slab, inside a block */
     unit_assert_aborts(take_two, NULL, line);
@@ -340,19 +346,13 @@ static void drain_and_take_two(void *argument) {
  */
 static void slab_drain_remote_of_overwritten_link_aborts(void **state) {
     (void)state;
-    char line[160];
+    char line[LINE];
     (void)hak_remote_push(slab, take(6));
     hak_block_set_next(block_at(1), (void *)0x6261626162610000);
-    snprintf(line, sizeof line,
-             "hakmem: free list is corrupt: %p was written to after it was freed (class 3, "
-             "64 bytes)\n",
-             (void *)block_at(1));
+    say_written_to(line, block_at(1));
     unit_assert_aborts(drain_and_take_two, NULL, line);
     hak_block_set_next(block_at(1), block_at(2));
-    snprintf(line, sizeof line,
-             "hakmem: free list is corrupt: %p was written to after it was freed (class 3, "
-             "64 bytes)\n",
-             (void *)block_at(5));
+    say_written_to(line, block_at(5));
     hak_block_set_next(block_at(5), (void *)0x6261626162610000);
     unit_assert_aborts(drain, NULL, line);
     hak_block_set_next(block_at(5), NULL);
@@ -363,14 +363,51 @@ static void slab_drain_remote_of_overwritten_link_aborts(void **state) {
 /* By the count all are home; one is in use again. */
 static void slab_drain_remote_of_all_but_one_in_use_aborts(void **state) {
     (void)state;
-    char line[160];
+    char line[LINE];
     (void)hak_remote_push(slab, take(6));
     assert_true(hak_block_take_stamp(block_at(3)));
-    snprintf(line, sizeof line,
-             "hakmem: free list is corrupt: %p was written to after it was freed (class 3, "
-             "64 bytes)\n",
-             (void *)block_at(3));
+    say_written_to(line, block_at(3));
     unit_assert_aborts(drain, NULL, line);
+}
+
+/* The ends of a queue are blocks of the slab, and none of them is home already. */
+static void slab_drain_remote_of_what_is_no_block_of_it_aborts(void **state) {
+    (void)state;
+    char line[LINE];
+    hak_chain_t chain = take(6);
+    void *beyond = block_at(6);
+    hak_block_set_stamp(beyond);
+    say_written_to(line, beyond);
+    (void)hak_remote_push(slab, (hak_chain_t){beyond, chain.tail, 1});
+    unit_assert_aborts(drain, NULL, line);
+    (void)hak_remote_take(slab, beyond);
+    (void)hak_remote_push(slab, (hak_chain_t){chain.head, beyond, 1});
+    unit_assert_aborts(drain, NULL, line);
+    (void)hak_remote_take(slab, beyond);
+    say_written_to(line, block_at(5));
+    hak_slab_give(slab, block_at(5), block_at(5), 1);
+    (void)hak_remote_push(slab, (hak_chain_t){block_at(4), block_at(5), 2});
+    unit_assert_aborts(drain, NULL, line);
+}
+
+static void take_eight(void *argument) {
+    (void)argument;
+    (void)take(8);
+}
+
+static void slab_take_of_a_batch_whose_end_was_overwritten_aborts(void **state) {
+    (void)state;
+    char line[LINE];
+    hak_chain_t a = take(4);
+    hak_chain_t b = take(6);
+    give(a);
+    give(b);
+    say_written_to(line, b.tail);
+    hak_block_set_next(b.tail, (void *)0x6261626162610000);
+    unit_assert_aborts(take_eight, NULL, line);
+    hak_block_set_next(b.tail, a.head);
+    assert_true(hak_block_take_stamp(b.tail));
+    unit_assert_aborts(take_eight, NULL, line);
 }
 
 static void slab_drain_remote_of_a_ring_aborts(void **state) {
@@ -389,7 +426,7 @@ static void give_one_too_many(void *block) {
 
 static void slab_give_more_than_went_out_aborts(void **state) {
     (void)state;
-    char line[160];
+    char line[LINE];
     give(take(4));
     snprintf(line, sizeof line,
              "hakmem: double free: more blocks came home than went out, near %p (class 3, 64 "
@@ -435,6 +472,8 @@ int main(void) {
         CASE(slab_take_of_overwritten_link_aborts),
         CASE(slab_drain_remote_of_overwritten_link_aborts),
         CASE(slab_drain_remote_of_all_but_one_in_use_aborts),
+        CASE(slab_drain_remote_of_what_is_no_block_of_it_aborts),
+        CASE(slab_take_of_a_batch_whose_end_was_overwritten_aborts),
         CASE(slab_drain_remote_of_a_ring_aborts),
         CASE(slab_give_more_than_went_out_aborts),
     };
