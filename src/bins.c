@@ -124,13 +124,11 @@ void hak_bins_widen(hak_heap_t *heap, unsigned cls) {
 
 /* ---- Drain ----------------------------------------------------------------------------------- */
 
-static void count_sent(hak_sent_t sent) {
-    HAK_COUNT(drains);
-    HAK_COUNT_N(drained_blocks, hak_sent_blocks(sent));
-    if (sent.batches != 0) {
-        HAK_COUNT_N(remote_batches, sent.batches);
-        HAK_COUNT_N(remote_blocks, sent.others);
-    }
+static void count_sent_locked(hak_heap_t *heap, hak_sent_t sent) {
+    HAK_TALLY(heap, drains);
+    HAK_TALLY_N(heap, drained_blocks, hak_sent_blocks(sent));
+    HAK_TALLY_N(heap, remote_batches, sent.batches);
+    HAK_TALLY_N(heap, remote_blocks, sent.others);
 }
 
 static hak_sent_t add_sent(hak_sent_t a, hak_sent_t b) {
@@ -155,7 +153,7 @@ static hak_sent_t drain_chain_locked(hak_heap_t *heap, unsigned cls, void *chain
         return (hak_sent_t){0, 0, 0};
     }
     hak_sent_t sent = send_chain_locked(heap, cls, chain, hak_home_send_locked);
-    count_sent(sent);
+    count_sent_locked(heap, sent);
     return sent;
 }
 
@@ -400,7 +398,7 @@ static void flush_locked(hak_heap_t *heap, unsigned cls) {
     drain_bin_locked(heap, cls);
     bin->head_most = 0;
     shelf->flushed = true;
-    HAK_COUNT(flushes);
+    HAK_TALLY(heap, flushes);
 }
 
 /* Until the next look. The sums are upper bounds of what the bin holds, so the difference is a
@@ -494,12 +492,12 @@ static HAK_NOINLINE void look_at_scattered(hak_heap_t *heap) {
         }
     }
     adjust_hold(heap, found_slots);
+    HAK_TALLY(heap, scattered);
+    if (hak_sent_blocks(all) != 0) {
+        count_sent_locked(heap, all);
+    }
     hak_unlock(&heap->lock);
     hak_home_help(heap);
-    HAK_COUNT(scattered);
-    if (hak_sent_blocks(all) != 0) {
-        count_sent(all);
-    }
 }
 
 /* A first interval ends early for a heap that frees what others allocated, and goes on for any
@@ -615,6 +613,6 @@ bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls) {
     bin->reserve_most = 0;
     shelf->calm = (uint8_t)hak_min(shelf->calm + 1U, CALM_MOST);
     hak_bins_widen(heap, cls);
-    HAK_COUNT(refills_reserve);
+    HAK_TALLY(heap, refills_reserve);
     return true;
 }

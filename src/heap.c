@@ -305,7 +305,7 @@ static void *refill_locked(hak_heap_t *heap, unsigned cls) {
     hak_bins_note_refill(heap, cls, chain.count);
     hak_bins_add_passed(heap, cls, (int)chain.count);
     hak_heap_note_locked(heap, HAK_EVENT_REFILL, cls, chain.head, chain.count);
-    HAK_COUNT(refills);
+    HAK_TALLY(heap, refills);
     return take_first(bin);
 }
 
@@ -496,11 +496,18 @@ void hak_heap_trim(void) {
     hak_unlock(&registry.lock);
 }
 
-void hak_heap_count_refills_locked(uint64_t refills[HAK_SOURCES]) {
+static void add_tally(hak_tally_t *sum, const hak_tally_t *tally) {
+#define COUNTER(name, help)
+#define TALLY(name, help) sum->name += hak_tally_read(&tally->name);
+#include "stats.def"
+}
+
+void hak_heap_add_counts_locked(uint64_t refills[HAK_SOURCES], hak_tally_t *sum) {
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
         for (unsigned source = 0; source < HAK_SOURCES; source++) {
             refills[source] += heap->refills[source];
         }
+        add_tally(sum, &heap->tally);
     }
 }
 

@@ -54,8 +54,9 @@ void hak_heap_keep_peak(hak_tier_t grown);
 
 /* Sends home all that this thread's bins hold, and the reserves of all other threads. */
 void hak_heap_trim(void);
-/* What happened to all heaps so far, by hak_source_t. The caller holds all locks. */
-void hak_heap_count_refills_locked(uint64_t refills[HAK_SOURCES]);
+/* Adds up what all heaps counted so far; refills are by hak_source_t. The caller holds all locks.
+ */
+void hak_heap_add_counts_locked(uint64_t refills[HAK_SOURCES], hak_tally_t *sum);
 
 /* Before the first heap; may be called again. False without memory. */
 bool hak_heap_system_init(void);

@@ -82,8 +82,10 @@ void hak_home_move_out_locked(hak_heap_t *from, hak_heap_t *to, const hak_slab_t
 
 unsigned hak_home_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
                               hak_chain_t *chain) {
+    unsigned carved = hak_load_relaxed(&slab->carved);
     unsigned taken = hak_slab_take(slab, want, chain);
     add_out(heap, slab->cls, taken);
+    HAK_TALLY_N(heap, carved_blocks, hak_load_relaxed(&slab->carved) - carved);
     return taken;
 }
 
@@ -132,7 +134,7 @@ void hak_home_help(hak_heap_t *heap) {
         if (!hak_lock_try(&heap->lock)) {
             return;
         }
-        HAK_COUNT(helped);
+        HAK_TALLY(heap, helped);
         hak_home_drain_ready_locked(heap);
         hak_unlock(&heap->lock);
     }

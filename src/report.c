@@ -32,8 +32,13 @@ static void visit_bin_block(const void *block, unsigned cls, void *context) {
     ((hak_figures_t *)context)->classes[cls].cached++;
 }
 
-static void gather_counters(hak_stats_t *stats) {
+static void gather_counters(hak_figures_t *out) {
+    hak_stats_t *stats = &out->stats;
+#define COUNTER(name, help)
+#define TALLY(name, help) out->tally.name += hak_load_relaxed(&hak_counters.name);
+#include "stats.def"
 #define COPY(name) stats->name = hak_load_relaxed(&hak_counters.name)
+#define SUM(name) stats->name = out->tally.name
     COPY(stage1);
     COPY(stage2);
     COPY(stage3);
@@ -49,14 +54,15 @@ static void gather_counters(hak_stats_t *stats) {
     COPY(purge_calls);
     COPY(populate_calls);
     COPY(huge_page_calls);
-    COPY(refills);
-    COPY(refills_reserve);
-    COPY(drains);
-    COPY(drained_blocks);
-    COPY(remote_batches);
-    COPY(remote_blocks);
+    SUM(refills);
+    SUM(refills_reserve);
+    SUM(drains);
+    SUM(drained_blocks);
+    SUM(remote_batches);
+    SUM(remote_blocks);
     COPY(large_allocs);
     COPY(large_cache_hits);
+#undef SUM
 #undef COPY
     stats->purged_bytes = hak_load_relaxed(&hak_counters.purged_kib) << 10;
 }
@@ -105,7 +111,7 @@ void hak_report_gather(hak_figures_t *out) {
     hak_lock_everything();
     hak_pool_each_slab(visit_slab, out);
     (void)hak_heap_each_bin_block_locked(visit_bin_block, out);
-    hak_heap_count_refills_locked(refills);
+    hak_heap_add_counts_locked(refills, &out->tally);
     stats->mapped_bytes = hak_map.mapped_bytes;
     stats->metadata_bytes = hak_map.meta_bytes;
     hak_unlock_everything();
@@ -117,7 +123,7 @@ void hak_report_gather(hak_figures_t *out) {
     stats->refill_pool = refills[HAK_FROM_POOL];
     gather_classes(out);
     gather_pool_and_large(stats);
-    gather_counters(stats);
+    gather_counters(out);
 }
 
 /* ---- Each figure ----------------------------------------------------------------------------- */
@@ -190,14 +196,15 @@ static void each_refill_source(const hak_stats_t *s, emit_t *emit, void *context
     }
 }
 
-static void each_counter(const hak_stats_t *s, emit_t *emit, void *context) {
+static void each_counter(const hak_figures_t *all, emit_t *emit, void *context) {
+    const hak_stats_t *s = &all->stats;
     const uint64_t acquired = s->stage1 + s->stage2 + s->stage3 + s->adopted_slabs;
 #define COUNTER(name, help)                                                                        \
     {NULL, #name, (help), hak_load_relaxed(&hak_counters.name), 0, HAK_FIGURE_COUNT},
+#define TALLY(name, help) {NULL, #name, (help), all->tally.name, 0, HAK_FIGURE_COUNT},
     hak_figure_t figures[] = {
 #include "stats.def"
     };
-#undef COUNTER
     figures[0].section = "events so far; the first four: of all slabs that heaps got";
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         if (i < 4) { /* the stages, and adoption: stats.def starts with them */
@@ -210,7 +217,7 @@ static void each_counter(const hak_stats_t *s, emit_t *emit, void *context) {
 
 void hak_report_each(const hak_figures_t *figures, emit_t *emit, void *context) {
     each_gauge(&figures->stats, emit, context);
-    each_counter(&figures->stats, emit, context);
+    each_counter(figures, emit, context);
     each_refill_source(&figures->stats, emit, context);
 }
 

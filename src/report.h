@@ -12,6 +12,7 @@
 #include "config.h"
 #include "hakmem.h"
 #include "message.h"
+#include "stats.h"
 
 /* Blocks of a class: carved == live + cached + queued + free. */
 typedef struct {
@@ -25,6 +26,7 @@ typedef struct {
 typedef struct {
     hak_stats_t stats;
     hak_class_gauges_t classes[HAK_CLASSES];
+    hak_tally_t tally; /* of all heaps, and what none did */
 } hak_figures_t;
 
 /* What other threads allocate or free meanwhile may have been counted twice or not at all. */

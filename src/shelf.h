@@ -12,6 +12,7 @@
 #include "lock.h"
 #include "options.h"
 #include "slab.h"
+#include "stats.h"
 
 /* The half of a bin that the hit path and the end of an interval use; indexed by tag, so that
  * free() needs no check of the tag: what is no single-slot class has inverse and bound 0, which no
@@ -107,6 +108,7 @@ typedef struct hak_heap {
     uint64_t scattered[2];                      /* thread: a bit for each class that is scattered */
     uint32_t hold;                              /* thread: frees of one between two looks at all */
     uint64_t refills[HAK_SOURCES];              /* heap.lock: by source */
+    hak_tally_t tally;                          /* heap.lock; thread: refills_reserve */
     struct hak_heap *all_next;                  /* const after birth */
     struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */
     int64_t sample_left;                        /* thread: see sample.h */

@@ -147,7 +147,6 @@ static unsigned carve(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
      * it; for a pointer that was never handed out, either answer is an error. */
     hak_store_relaxed(&slab->carved, (uint16_t)(carved + count));
     append(chain, first, block, count);
-    HAK_COUNT_N(carved_blocks, count);
     return count;
 }
 

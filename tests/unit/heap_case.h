@@ -17,6 +17,17 @@ static inline uint64_t pool_acquisitions(void) {
     return hak_counters.stage1 + hak_counters.stage2 + hak_counters.stage3;
 }
 
+static inline uint64_t tallied_at(size_t offset) {
+    uint64_t sum = 0;
+    for (hak_heap_t *heap = hak_heap_first(); heap != NULL; heap = heap->all_next) {
+        sum += hak_tally_read((const uint64_t *)((const char *)&heap->tally + offset));
+    }
+    return sum;
+}
+
+/* By all heaps, and outside of any. */
+#define tallied(name) (hak_counters.name + tallied_at(offsetof(hak_tally_t, name)))
+
 static inline hak_slab_t *slab_of(const void *p) {
     return hak_slab_of(p, hak_tag_class(hak_map_tag(p)));
 }

@@ -127,12 +127,12 @@ static void run_seeds(unsigned seeds, unsigned owners, unsigned interval, const 
     hak_options.tiny_drain_interval = interval;
     hak_options.tiny_cap = interval < 64 ? 1 : 64;
     /* On two cores the freers may get no turn for some rounds; the race needs them. */
-    for (unsigned i = 1; i <= seeds || (hak_counters.remote_blocks == 0 && i <= 10 * seeds); i++) {
+    for (unsigned i = 1; i <= seeds || (tallied(remote_blocks) == 0 && i <= 10 * seeds); i++) {
         round_t round = {i * 7919, {sizes[0], sizes[1], sizes[2]}, 5000};
         run(round, owners);
     }
-    CHECK(hak_counters.remote_blocks > 0);
-    CHECK(hak_counters.drains > 0);
+    CHECK(tallied(remote_blocks) > 0);
+    CHECK(tallied(drains) > 0);
 }
 
 UNIT_CHILD(freelist_remote_race_narrow_blocks_stay_whole) {

@@ -13,8 +13,8 @@ UNIT_CHILD(heap_remote_free_goes_home_in_batches) {
     static void *blocks[100];
     allocate(blocks, 100, 64);
     in_thread(thread_frees, &(work_t){blocks, 100, 0});
-    CHECK(hak_counters.remote_blocks == 100);
-    CHECK(hak_counters.remote_batches <= 3); /* at most two intervals and the exit */
+    CHECK(tallied(remote_blocks) == 100);
+    CHECK(tallied(remote_batches) <= 3); /* at most two intervals and the exit */
     hak_heap_trim();
     CHECK(slots_active() == 0);
     CHECK(live_blocks() == 0);
@@ -25,7 +25,7 @@ UNIT_CHILD(heap_remote_free_to_a_sleeping_owner_is_helped) {
     allocate(blocks, 8 * 40, BIG);
     CHECK(slots_active() == 40);
     in_thread(thread_frees, &(work_t){blocks, 8 * 40, 0});
-    CHECK(hak_counters.helped != 0); /* the owner did nothing */
+    CHECK(tallied(helped) != 0); /* the owner did nothing */
     CHECK(slots_active() <= HAK_READY_PATIENCE);
 }
 
@@ -81,7 +81,7 @@ UNIT_CHILD(heap_remote_frees_at_random_are_not_held_back) {
     in_thread(takes, &taker);
     CHECK(taker.scattered);
     CHECK(taker.held <= 8);
-    CHECK(hak_counters.drains <= MANY / 2 / 4);
+    CHECK(tallied(drains) <= MANY / 2 / 4);
 }
 
 UNIT_CHILD(heap_remote_frees_at_random_of_many_classes_are_held_back_together) {
@@ -102,7 +102,7 @@ UNIT_CHILD(heap_remote_frees_in_order_are_gathered) {
     taker_t taker = {.work = {blocks, MANY, 512}};
     in_thread(takes, &taker);
     CHECK(!taker.scattered);
-    CHECK(hak_counters.remote_batches <= MANY / 16);
+    CHECK(tallied(remote_batches) <= MANY / 16);
 }
 
 static void *takes_at_random_then_in_order(void *argument) {
@@ -245,7 +245,7 @@ UNIT_CHILD(heap_refill_adopts_an_orphans_slab) {
     release(blocks, 3); /* own blocks by now */
     hak_heap_trim();
     CHECK(slots_active() == 0);
-    CHECK(hak_counters.remote_batches == 0);
+    CHECK(tallied(remote_batches) == 0);
 }
 
 /* ---- Slabs that all threads share ---- */
@@ -302,7 +302,7 @@ static void *borrows_and_frees(void *unused) {
     CHECK(slab_of(blocks[0])->owner->shared);
     CHECK(own_blocks() != 0); /* they are not taken for another thread's */
     allocate(blocks, 1, 64);
-    CHECK(!own_shelf(64)->recycles && hak_counters.flushes == 0);
+    CHECK(!own_shelf(64)->recycles && tallied(flushes) == 0);
     hak_free(blocks[0]);
     return unused;
 }

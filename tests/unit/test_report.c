@@ -10,7 +10,6 @@
 static const char *const counters[] = {
 #define COUNTER(name, help) #name,
 #include "stats.def"
-#undef COUNTER
 };
 
 UNIT_CHILD(report_gather_before_the_first_block_is_0) {
