@@ -243,9 +243,10 @@ static void *alloc_class(unsigned cls) {
 }
 
 static void *alloc_large(size_t size, size_t align, bool *zero) {
-    void *block = hak_large_alloc(size, align, zero);
+    void *(*alloc)(size_t, size_t, bool *) = *zero ? hak_large_alloc : hak_large_alloc_resident;
+    void *block = alloc(size, align, zero);
     if (HAK_UNLIKELY(block == NULL) && make_room(size)) {
-        block = hak_large_alloc(size, align, zero);
+        block = alloc(size, align, zero);
     }
     hak_heap_keep_peak(HAK_TIER_LARGE);
     return block;
@@ -273,8 +274,9 @@ static unsigned class_of_aligned(size_t size, size_t align) {
 }
 
 /* What the hit paths do not serve: misses, sizes and alignments beyond the bins'. *zero: known to
- * read as zero. */
+ * read as zero; before the call: memory that does is of more use than what is resident already. */
 static HAK_NOINLINE void *alloc_beyond(size_t size, size_t align, hak_origin_t origin, bool *zero) {
+    bool wants_zero = *zero;
     *zero = false;
     if (size > HAK_SIZE_MAX || align > HAK_SIZE_MAX) {
         return NULL;
@@ -303,11 +305,15 @@ static HAK_NOINLINE void *alloc_beyond(size_t size, size_t align, hak_origin_t o
             return sample;
         }
     }
-    return cls < HAK_CLASSES ? alloc_class(cls) : alloc_large(hak_max(size, 1), align, zero);
+    if (cls < HAK_CLASSES) {
+        return alloc_class(cls);
+    }
+    *zero = wants_zero;
+    return alloc_large(hak_max(size, 1), align, zero);
 }
 
 void *hak_alloc_cold(size_t size, size_t align, hak_origin_t origin) {
-    bool zero;
+    bool zero = false;
     if (!is_settled() && is_hardened()) {
         return alloc_hardened(size, align, origin);
     }
@@ -327,7 +333,7 @@ static HAK_NOINLINE void *malloc_hardened(size_t size) {
 
 static HAK_COLD void *malloc_miss(size_t size) {
     int saved = errno;
-    bool zero;
+    bool zero = false;
     void *block = size <= HAK_MID_MAX && is_settled() ? alloc_class(hak_class_of(size))
                                                       : alloc_beyond(size, 1, HAK_BY_MALLOC, &zero);
     errno = block != NULL ? saved : ENOMEM;
@@ -360,7 +366,7 @@ void *hak_calloc(size_t count, size_t size) {
         return NULL;
     }
     if (bytes > HAK_MID_MAX) {
-        bool zero;
+        bool zero = true;
         void *large = alloc_beyond(bytes, 1, HAK_BY_MALLOC, &zero);
         if (large == NULL) {
             errno = ENOMEM;
@@ -549,9 +555,18 @@ static bool is_large_block(const void *p) {
     return hak_map_tag(p) == HAK_TAG_LARGE;
 }
 
+/* For a large block that grows: the pages of the old one are likely to take the place of these. */
+static void *alloc_to_move_to(size_t size) {
+    int saved = errno;
+    bool zero = true;
+    void *block = alloc_beyond(size, 1, HAK_BY_MALLOC, &zero);
+    errno = block != NULL ? saved : ENOMEM;
+    return block;
+}
+
 static void *move_block(void *p, size_t usable, size_t size) {
     int saved = errno;
-    void *block = hak_malloc(size);
+    void *block = is_large_block(p) && size > usable ? alloc_to_move_to(size) : hak_malloc(size);
     if (block == NULL && size <= usable) { /* no memory for a smaller one: the old one will do */
         errno = saved;
         return p;

@@ -57,7 +57,7 @@
 /* A single block that comes and goes is kept for the next time up to this size. */
 #define HAK_PULSE_MAX_BYTES ((size_t)32 << 20)
 /* And so many of them, but no more than is live, where there are several. */
-#define HAK_PULSES_KEPT 6
+#define HAK_PULSES_KEPT 4
 /* What boost is bounded by is at least so many times HAKMEM_RETAIN: of a burst of small blocks no
  * more than 16 MiB is kept, even where memory was wanted back. */
 #define HAK_PULSE_RETAINS 2

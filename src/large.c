@@ -8,6 +8,7 @@
 #include "os.h"
 #include "retain.h"
 #include "run_age.h"
+#include "run_pages.h"
 #include "run_table.h"
 #include "run_watch.h"
 #include "stats.h"
@@ -18,6 +19,15 @@
  * with its neighbours again, and the number of mappings is limited. */
 #define MOVE_MIN_BYTES ((size_t)4 << 20)
 #define DECAY_STEPS 4
+/* A block of so many bytes takes over pages of free runs, in pieces of so many at least. */
+#define TAKE_MIN_BYTES ((size_t)1 << 20)
+#define TAKE_PIECE_BYTES ((size_t)256 << 10)
+/* Pieces looked at: bounds the lock. */
+#define TAKE_STEPS 64
+/* Each may be a mapping of its own; a process has 65,530 unless it was told otherwise. */
+#define TAKE_MAPPINGS_MOST 8192
+/* Refused so often in a row, it is not tried again. */
+#define TAKE_REFUSED_MOST 8
 
 static struct {
     hak_lock_t lock;
@@ -28,6 +38,8 @@ static struct {
     size_t free_pages;
     size_t returned_bytes; /* given back, and not wanted again since */
     uint32_t returned_ms;  /* when the last of it was */
+    unsigned take_refused; /* attempts in a row to take pages over that the system refused */
+    bool purge_refused;    /* once: what counts as clean need not be zero */
 } large;
 
 /* ---- Free runs ----------------------------------------------------------------------------- */
@@ -108,9 +120,8 @@ static bool cut_run(hak_run_t *run, size_t pages) {
     }
     rest->start = border;
     rest->pages = run->pages - pages;
-    /* Nobody knows where in the run the dirty pages are: each part may have them all. */
-    size_t dirty_here = hak_min(run->dirty_pages, pages);
-    rest->dirty_pages = hak_min(run->dirty_pages, rest->pages);
+    size_t dirty_here = run->dirty_pages == run->pages ? pages : hak_pages_count(run->start, pages);
+    rest->dirty_pages = run->dirty_pages - dirty_here;
     rest->zero = run->zero;
     rest->since_ms = run->since_ms;
     rest->live = true;
@@ -128,9 +139,11 @@ static void purge_and_list(hak_run_t *run, uint32_t now_ms) {
     run->zero = hak_os.purge((void *)run->start, hak_run_bytes(run));
     if (!run->zero) {
         HAK_COUNT(purge_failures);
+        large.purge_refused = true;
     }
     /* What cannot be purged counts as clean all the same, lest it be tried for ever. */
     run->dirty_pages = 0;
+    hak_pages_set(run->start, run->pages, false);
     run->since_ms = now_ms;
     list_free(run);
 }
@@ -168,21 +181,31 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
     return true;
 }
 
-/* Gives back the run, which is the oldest, or, of a much larger one, as many whole units of its
- * front as are enough for bytes. Nobody knows in which part dirty pages are: where the rest could
- * hold so many that nothing would seem to have gone, all of it goes. */
+/* How many pages of the run's front, up to the border of a unit, hold so many bytes that may be
+ * resident; all of its pages if that takes them. One whole unit at least, if there is one: units
+ * that are purged by halves are never unmapped. */
+static size_t front_pages(const hak_run_t *run, size_t bytes) {
+    size_t left = hak_pages_of(hak_min(bytes, hak_run_bytes(run)));
+    uintptr_t at = run->start;
+    uintptr_t to = hak_round_up(at, HAK_SUPERSLAB_BYTES) + HAK_SUPERSLAB_BYTES;
+    while (to < hak_run_end(run)) {
+        size_t here = hak_pages_count(at, (to - at) >> hak_page_shift);
+        if (here >= left) {
+            return (to - run->start) >> hak_page_shift;
+        }
+        left -= here;
+        at = to;
+        to += HAK_SUPERSLAB_BYTES;
+    }
+    return run->pages;
+}
+
+/* Gives back the run, which is the oldest, or as much of its front as is enough for bytes. */
 static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
     hak_run_take_stamp(run, hak_run_bytes(run));
     unlist_free(run);
+    (void)cut_run(run, front_pages(run, bytes)); /* or all of it goes */
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
-    size_t room = hak_run_end(run) - hak_min(from, hak_run_end(run));
-    if (bytes < room && hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < room) {
-        uintptr_t end = from + hak_round_up(bytes, HAK_SUPERSLAB_BYTES);
-        size_t rest_pages = (hak_run_end(run) - end) >> hak_page_shift;
-        if (run->dirty_pages >= rest_pages + hak_pages_of(bytes)) {
-            (void)cut_run(run, (end - run->start) >> hak_page_shift); /* or all of it goes */
-        }
-    }
     uintptr_t to = hak_round_down(hak_run_end(run), HAK_SUPERSLAB_BYTES);
     size_t dirty_bytes = run->dirty_pages << hak_page_shift;
     size_t dirty_kib = dirty_bytes >> 10;
@@ -224,8 +247,8 @@ static void keep_within_bounds(uint32_t now_ms) {
 static hak_run_t *add_units(uintptr_t start, size_t bytes) {
     hak_run_t *run = hak_run_new();
     hak_map_set_tags((void *)start, bytes >> HAK_SLOT_SHIFT, HAK_TAG_LARGE);
-    if (run == NULL || !hak_run_prepare_entry(start) ||
-        !hak_run_prepare_entry(start + bytes - hak_page_bytes())) {
+    if (run == NULL || !hak_pages_add(start, bytes >> hak_page_shift) ||
+        !hak_run_prepare_entry(start) || !hak_run_prepare_entry(start + bytes - hak_page_bytes())) {
         if (run != NULL) {
             hak_run_drop(run);
         }
@@ -298,18 +321,97 @@ static hak_run_t *find_run(size_t pages, size_t align) {
     return run;
 }
 
+/* A free run's pages went to other addresses. */
+static void lose_pages(hak_run_t *run, uintptr_t from, size_t pages) {
+    size_t lost = hak_pages_count(from, pages);
+    hak_pages_set(from, pages, false);
+    hak_retain_sub_kept(&large.share, lost << hak_page_shift);
+    run->dirty_pages -= lost;
+    if (run->dirty_pages == 0) {
+        hak_run_age_remove(&large.aged, run);
+        run->zero = !large.purge_refused;
+    }
+}
+
+/* From a free run to one on no list. How many bytes; 0 when the system refuses. */
+static size_t move_piece(hak_run_t *donor, uintptr_t from, uintptr_t to, size_t most_bytes) {
+    size_t bytes = hak_pages_mapping_end(from, from + most_bytes) - from;
+    size_t pages = bytes >> hak_page_shift;
+    if (from == donor->start) {
+        hak_run_take_stamp(donor, hak_run_bytes(donor));
+    }
+    HAK_COUNT(remap_calls);
+    if (!hak_os.move((void *)from, (void *)to, bytes)) {
+        large.take_refused++;
+        return 0;
+    }
+    large.take_refused = 0;
+    HAK_COUNT_N(taken_over_kib, bytes >> 10);
+    lose_pages(donor, from, pages);
+    hak_pages_set(to, pages, true);
+    hak_pages_note_moved(to, pages);
+    return bytes;
+}
+
+/* The next range, from *at on, of pages that may be resident, or are not; its bytes, which are
+ * enough for a piece, or 0 at the end of the run. */
+static size_t next_range(const hak_run_t *run, uintptr_t *at, bool resident) {
+    uintptr_t end = hak_run_end(run);
+    while (*at < end) {
+        *at = hak_pages_next(*at, end, resident);
+        uintptr_t to = hak_pages_next(*at, end, !resident);
+        if (to - *at >= TAKE_PIECE_BYTES) {
+            return to - *at;
+        }
+        *at = to;
+    }
+    return 0;
+}
+
+static bool may_take_over(const hak_run_t *run) {
+    size_t clean_bytes = (run->pages - run->dirty_pages) << hak_page_shift;
+    return hak_run_bytes(run) >= TAKE_MIN_BYTES && clean_bytes >= TAKE_PIECE_BYTES &&
+           large.take_refused < TAKE_REFUSED_MOST && hak_pages_mappings() < TAKE_MAPPINGS_MOST;
+}
+
+/* run, on no list, is about to go live, and part of it is not resident. To move pages there that
+ * are kept anyway, the oldest first, costs a hundredth of what faults do. */
+static void take_pages_over(hak_run_t *run) {
+    hak_run_t *donor = large.aged.oldest;
+    uintptr_t to = run->start;
+    uintptr_t from = donor != NULL ? donor->start : 0;
+    for (int steps = 0; steps < TAKE_STEPS && donor != NULL && may_take_over(run); steps++) {
+        hak_run_t *next = donor->newer;
+        size_t wanted = next_range(run, &to, false);
+        size_t there = wanted != 0 ? next_range(donor, &from, true) : 0;
+        if (wanted == 0) {
+            return;
+        }
+        size_t moved = there != 0 ? move_piece(donor, from, to, hak_min(wanted, there)) : 0;
+        if (moved != 0) {
+            run->zero = false;
+            run->dirty_pages += moved >> hak_page_shift;
+            from += moved;
+            to += moved;
+        }
+        if (moved == 0 || donor->dirty_pages == 0) {
+            donor = next;
+            from = donor != NULL ? donor->start : 0;
+        }
+    }
+}
+
 /* A run that goes live and is not resident: it is faulted in, maybe again. */
 static void note_wanted_back(const hak_run_t *run, uint32_t now_ms) {
     size_t clean = (run->pages - run->dirty_pages) << hak_page_shift;
     size_t back = hak_min(clean, large.returned_bytes);
     if (back != 0) {
         large.returned_bytes -= back;
-        hak_retain_wanted_back(&hak_retain, back, large.returned_ms, now_ms);
+        hak_retain_wanted_back(&hak_retain, back, hak_run_bytes(run), large.returned_ms, now_ms);
     }
 }
 
 static void make_live(hak_run_t *run, uint32_t now_ms) {
-    hak_run_take_stamp(run, hak_run_bytes(run));
     note_wanted_back(run, now_ms);
     run->live = true;
     run->dirty_pages = 0;
@@ -318,17 +420,21 @@ static void make_live(hak_run_t *run, uint32_t now_ms) {
     large.live_blocks++;
 }
 
-void *hak_large_alloc(size_t size, size_t align, bool *zero) {
+static void *alloc_run(size_t size, size_t align, bool *zero, bool resident) {
     hak_lock(&large.lock);
     hak_run_table_init();
     uint32_t now_ms = hak_os.now_ms();
     align = hak_max(align, hak_page_bytes());
-    hak_run_t *run = find_run(hak_pages_of(size), align);
+    hak_run_t *run = hak_pages_init() ? find_run(hak_pages_of(size), align) : NULL;
     if (run != NULL) {
         hak_run_fetch_free(run, size, hak_pages_of(size) << hak_page_shift);
         run = shape_run(run, hak_pages_of(size), align);
     }
     if (run != NULL) {
+        hak_run_take_stamp(run, hak_run_bytes(run));
+        if (resident) {
+            take_pages_over(run);
+        }
         *zero = run->zero;
         make_live(run, now_ms);
         hak_run_watch(run, size, hak_run_bytes(run));
@@ -340,6 +446,14 @@ void *hak_large_alloc(size_t size, size_t align, bool *zero) {
     }
     hak_run_write_slack(run, hak_run_bytes(run)); /* the run is nobody else's by now */
     return (void *)run->start;
+}
+
+void *hak_large_alloc(size_t size, size_t align, bool *zero) {
+    return alloc_run(size, align, zero, false);
+}
+
+void *hak_large_alloc_resident(size_t size, size_t align, bool *zero) {
+    return alloc_run(size, align, zero, true);
 }
 
 /* ---- The live block at an address ---------------------------------------------------------- */
@@ -359,6 +473,7 @@ static void release_run(hak_run_t *run, size_t dirty_pages) {
     hak_retain_sub_live(&large.share, hak_run_bytes(run));
     large.live_blocks--;
     run->dirty_pages = dirty_pages;
+    hak_pages_set(run->start, run->pages, dirty_pages != 0);
     run->zero = dirty_pages == 0;
     run->since_ms = now_ms;
     free_run(run, dirty_pages != 0 ? &block : NULL);
@@ -395,6 +510,7 @@ static void shrink_run(hak_run_t *run, size_t pages) {
         return;
     }
     run->dirty_pages = run->pages; /* all of the rest may be dirty */
+    hak_pages_set(run->start, run->pages, true);
     run->since_ms = hak_os.now_ms();
     if (cut_run(run, pages)) {
         hak_retain_sub_live(&large.share, before - hak_run_bytes(run));
@@ -430,6 +546,7 @@ static bool grow_run(hak_run_t *run, size_t pages) {
         return false;
     }
     hak_run_take_stamp(next, hak_run_bytes(next));
+    take_pages_over(next);
     note_wanted_back(next, now_ms);
     hak_retain_add_live(&large.share, hak_run_bytes(next));
     run->pages += next->pages;
@@ -474,6 +591,7 @@ bool hak_large_move(void *to, void *from) {
         HAK_COUNT(remap_calls);
         moved = hak_os.move(from, to, hak_run_bytes(source));
         if (moved) {
+            hak_pages_note_moved(target->start, source->pages);
             if (source->pages == target->pages) {
                 hak_run_watch_again(target, hak_run_bytes(target));
             }
@@ -533,6 +651,25 @@ void hak_large_keep_bound(void) {
     }
 }
 
+/* Units of which no page is resident are worth nothing but their addresses, which may be scarce. */
+static bool unmap_clean(uint32_t now_ms) {
+    const size_t pages =
+        (2 * HAK_SUPERSLAB_BYTES >> hak_page_shift) - 1; /* a whole unit in any case */
+    bool gave = false;
+    hak_run_t *run;
+    while (hak_page_shift != 0 && (run = hak_run_tree_find(large.tree, pages)) != NULL) {
+        uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
+        uintptr_t to = hak_round_down(hak_run_end(run), HAK_SUPERSLAB_BYTES);
+        unlist_free(run);
+        if (!unmap_middle(run, from, to, now_ms)) {
+            list_free(run);
+            break;
+        }
+        gave = true;
+    }
+    return gave;
+}
+
 bool hak_large_trim(void) {
     hak_lock(&large.lock);
     bool gave = large.aged.oldest != NULL;
@@ -540,6 +677,7 @@ bool hak_large_trim(void) {
     while (large.aged.oldest != NULL) {
         give_back(large.aged.oldest, SIZE_MAX, now_ms);
     }
+    gave |= unmap_clean(now_ms);
     hak_unlock(&large.lock);
     return gave;
 }
@@ -569,7 +707,9 @@ bool hak_large_is_valid(void) {
     for (hak_run_t *run = large.aged.oldest; run != NULL && valid; run = run->newer) {
         hak_run_t *left = hak_run_ending_at(run->start);
         hak_run_t *right = hak_run_starting_at(hak_run_end(run));
-        valid = run->dirty_pages != 0 && !run->live && hak_run_starting_at(run->start) == run &&
+        valid = run->dirty_pages != 0 && !run->live &&
+                run->dirty_pages == hak_pages_count(run->start, run->pages) &&
+                hak_run_starting_at(run->start) == run &&
                 hak_run_ending_at(hak_run_end(run)) == run && (left == NULL || left->live) &&
                 (right == NULL || right->live);
     }

@@ -18,6 +18,7 @@
  *   runs of a contiguous range of units cover it without gap or overlap
  *   no two free runs are neighbours
  *   each free run is in the tree, ordered by (pages, start); in the age list if dirty_pages > 0
+ *   dirty_pages is how many pages of the free run run_pages.h says may be resident
  *   retained_bytes == the sum of dirty_pages of free runs;  zero => dirty_pages == 0
  *
  * What a program must not write, behind a block and into a free run, is looked at when the block is
@@ -50,6 +51,8 @@ typedef struct {
 /* size: 1 to HAK_SIZE_MAX; align: a power of two. *zero tells whether it is known to read as zero.
  * NULL without memory. */
 void *hak_large_alloc(size_t size, size_t align, bool *zero);
+/* The same for who is about to write to all of it: rather with pages that freed blocks left. */
+void *hak_large_alloc_resident(size_t size, size_t align, bool *zero);
 /* False when p is not the start of a live block; nothing happens then. */
 bool hak_large_free(void *p);
 /* The bytes of the live block that starts at p; 0 when none does. for_program: which may write to

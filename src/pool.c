@@ -113,7 +113,8 @@ static hak_slab_t *acquire_from_system(unsigned cls, bool grown, uint32_t now_ms
     }
     if (hak_pool.evicted != 0) {
         hak_pool.evicted--;
-        hak_retain_wanted_back(&hak_retain, HAK_SUPERSLAB_BYTES, hak_pool.evicted_ms, now_ms);
+        hak_retain_wanted_back(&hak_retain, HAK_SUPERSLAB_BYTES, HAK_SUPERSLAB_BYTES,
+                               hak_pool.evicted_ms, now_ms);
     }
     return acquire_stage3(cls, ss, false, now_ms);
 }

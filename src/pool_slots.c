@@ -139,7 +139,8 @@ static void claim_slot(hak_superslab_t *ss, unsigned index, uint32_t now_ms) {
     HAK_ASSERT(slab->state != HAK_SLOT_ACTIVE);
     if (slab->state == HAK_SLOT_UNUSED) {
         if (slab->purged) {
-            hak_retain_wanted_back(&hak_retain, HAK_SLOT_BYTES, slab->since_ms, now_ms);
+            hak_retain_wanted_back(&hak_retain, HAK_SLOT_BYTES, HAK_SLOT_BYTES, slab->since_ms,
+                                   now_ms);
         }
         return;
     }

@@ -1,6 +1,8 @@
 /* test_large.c: allocation, freeing, growing, moving and returning of page runs, case by case. */
 #include "large_case.h"
 
+#include <sys/mman.h>
+
 static void large_alloc_rounds_up_to_pages(void **state) {
     (void)state;
     bool zero;
@@ -211,6 +213,125 @@ static void large_alloc_of_zero_and_dirty_joined_is_not_zero(void **state) {
     large_free(q);
 }
 
+static size_t resident_pages(char *start, size_t bytes) {
+    unsigned char pages[8192];
+    size_t count = 0;
+    assert_true(bytes / PAGE <= sizeof pages);
+    assert_int_equal(mincore(start, bytes, pages), 0);
+    for (size_t i = 0; i < bytes / PAGE; i++) {
+        count += pages[i] & 1;
+    }
+    return count;
+}
+
+/* A freed block of 9 MiB, all of it written, with a live one behind it, so that nothing joins it. */
+static char *dirty_9_mib(char **keep) {
+    hak_options.retain = 1000;
+    char *p = large_alloc(9 * MIB);
+    *keep = large_alloc(MIB);
+    assert_ptr_equal(*keep, p + 9 * MIB);
+    memset(p, 7, 9 * MIB);
+    large_free(p);
+    return p;
+}
+
+static void large_alloc_resident_takes_over_pages_of_a_free_run(void **state) {
+    (void)state;
+    bool zero = true;
+    char *keep;
+    char *p = dirty_9_mib(&keep);
+    char *q = hak_large_alloc_resident(21 * MIB, 1, &zero);
+    assert_true(hak_large_is_valid());
+    assert_false(zero);
+    assert_true(q + 21 * MIB <= p || p + 9 * MIB <= q);
+    assert_int_equal(resident_pages(q, 21 * MIB), 9 * MIB / PAGE);
+    assert_int_equal(q[9 * MIB - 1], 7);
+    assert_int_equal(q[9 * MIB], 0);
+    assert_int_equal(hak_counters.taken_over_kib, 9 * 1024);
+    assert_int_equal(large_gauges().retained_bytes, 0);
+    char *clean = hak_large_alloc(9 * MIB, 1, &zero); /* what they left */
+    assert_ptr_equal(clean, p);
+    assert_true(zero);
+    assert_int_equal(resident_pages(clean, 9 * MIB), 0);
+    large_free(clean);
+    large_free(q);
+    large_free(keep);
+}
+
+static void large_alloc_that_may_be_zero_takes_over_nothing(void **state) {
+    (void)state;
+    bool zero = false;
+    char *keep;
+    (void)dirty_9_mib(&keep);
+    char *q = hak_large_alloc(21 * MIB, 1, &zero);
+    assert_true(zero);
+    assert_int_equal(resident_pages(q, 21 * MIB), 0);
+    assert_int_equal(hak_counters.taken_over_kib, 0);
+    large_free(q);
+    large_free(keep);
+}
+
+static void large_alloc_resident_fills_what_is_clean_in_a_run(void **state) {
+    (void)state;
+    bool zero = true;
+    hak_options.retain = 1000;
+    char *donor = large_alloc(9 * MIB);
+    char *keep = large_alloc(MIB);
+    char *p = large_alloc(8 * MIB);
+    memset(donor, 7, 9 * MIB);
+    memset(p, 5, 8 * MIB);
+    large_free(donor);
+    large_free(p);
+    char *q = hak_large_alloc_resident(20 * MIB, 1, &zero); /* fresh units join p */
+    assert_true(hak_large_is_valid());
+    assert_ptr_equal(q, p);
+    assert_int_equal(resident_pages(q, 20 * MIB), 17 * MIB / PAGE);
+    assert_int_equal(q[8 * MIB - 1], 5);
+    assert_int_equal(q[8 * MIB + PAGE], 7);
+    assert_false(zero);
+    large_free(q);
+    large_free(keep);
+}
+
+static void large_alloc_resident_of_little_takes_over_nothing(void **state) {
+    (void)state;
+    bool zero;
+    char *keep;
+    char *p = dirty_9_mib(&keep);
+    char *fits = hak_large_alloc_resident(9 * MIB, 1, &zero);
+    assert_ptr_equal(fits, p);
+    char *small = hak_large_alloc_resident(MIB - PAGE, 1, &zero);
+    assert_int_equal(hak_counters.taken_over_kib, 0);
+    large_free(small);
+    large_free(fits);
+    large_free(keep);
+}
+
+static void large_take_over_refused_loses_nothing(void **state) {
+    (void)state;
+    bool zero = false;
+    char *keep;
+    char *p = dirty_9_mib(&keep);
+    fake_os_fail(FAKE_MOVE, 1, true);
+    char *made[20];
+    for (size_t i = 0; i < UNIT_LENGTH(made); i++) {
+        made[i] = hak_large_alloc_resident(21 * MIB, 1, &zero);
+        assert_true(hak_large_is_valid());
+        assert_true(zero);
+        assert_int_equal(large_gauges().retained_bytes, 9 * MIB);
+    }
+    assert_int_equal(fake_os_calls(FAKE_MOVE), 8); /* it is not tried for ever */
+    fake_os_reset();
+    char *again = large_alloc(9 * MIB);
+    assert_ptr_equal(again, p);
+    assert_int_equal(again[9 * MIB - 1], 7);
+    large_free(again);
+    for (size_t i = 0; i < UNIT_LENGTH(made); i++) {
+        large_free(made[i]);
+    }
+    large_free(keep);
+}
+
 static void large_resize_shrinks_where_it_stands(void **state) {
     (void)state;
     char *p = large_alloc(PAGE * 100);
@@ -346,8 +467,11 @@ int main(void) {
         CASE(large_place_tells_live_interior_and_free),
         CASE(large_alloc_of_dirty_run_is_not_zero),
         CASE(large_alloc_after_purge_is_zero),
-        CASE(large_alloc_after_purge_refused_is_not_zero),
         CASE(large_alloc_of_zero_and_dirty_joined_is_not_zero),
+        CASE(large_alloc_resident_takes_over_pages_of_a_free_run),
+        CASE(large_alloc_that_may_be_zero_takes_over_nothing),
+        CASE(large_alloc_resident_fills_what_is_clean_in_a_run),
+        CASE(large_alloc_resident_of_little_takes_over_nothing),
         CASE(large_resize_shrinks_where_it_stands),
         CASE(large_resize_grows_into_free_neighbour),
         CASE(large_resize_giant_maps_the_units_behind),
@@ -355,6 +479,9 @@ int main(void) {
         CASE(large_move_takes_contents_and_frees_source),
         CASE(large_free_beside_what_was_moved_away_unmaps_at_one_go),
         CASE(large_move_refused_leaves_both),
+        /* Last: what was refused is remembered. */
+        CASE(large_alloc_after_purge_refused_is_not_zero),
+        CASE(large_take_over_refused_loses_nothing),
     };
     return cmocka_run_group_tests(tests, large_case_set_up_group, NULL);
 }

@@ -58,7 +58,8 @@ static size_t random_align(uint64_t *seed) {
 
 static bool add(size_t size, size_t align) {
     bool zero;
-    char *p = hak_large_alloc(size, align, &zero);
+    char *p = number % 2 != 0 ? hak_large_alloc(size, align, &zero)
+                              : hak_large_alloc_resident(size, align, &zero);
     if (p == NULL) {
         return false;
     }
@@ -158,6 +159,7 @@ static void large_random_50000_steps_agree_with_model(void **state) {
     run(31, 50000);
     assert_true(hak_counters.large_grown != 0);
     assert_true(hak_counters.large_moved != 0);
+    assert_true(hak_counters.taken_over_kib != 0);
     assert_true(hak_counters.unmap_calls != 0);
     assert_true(hak_counters.purge_calls != 0);
 }

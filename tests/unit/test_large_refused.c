@@ -17,6 +17,13 @@ static bool alloc_unit(void) {
     return made != NULL;
 }
 
+/* With pages of the free run that use_up_records(), or the case, has left. */
+static bool alloc_wide(void) {
+    bool zero;
+    made = hak_large_alloc_resident(24 * MIB, 1, &zero);
+    return made != NULL;
+}
+
 static bool alloc_small(void) {
     bool zero;
     made = hak_large_alloc(10 * PAGE, 1, &zero);
@@ -50,6 +57,7 @@ static const step_t steps[] = {
     {"alloc_aligned_inside", alloc_aligned_inside},
     {"grow_in_place", grow_in_place},
     {"shrink", shrink},
+    {"alloc_wide", alloc_wide},
 };
 
 static void prepare(void) {
@@ -57,6 +65,9 @@ static void prepare(void) {
     first = large_alloc(MIB);
     second = large_alloc(40 * MIB);
     memset(first, 1, MIB);
+    char *third = large_alloc(9 * MIB);
+    memset(third, 4, 9 * MIB);
+    large_free(third);
     second[0] = 2;
     second[32 * MIB] = 3;
 }
@@ -162,6 +173,7 @@ static void large_operations_no_records_leave_all_intact(void **state) {
     assert_true(fail_each_call(&steps[3], FAKE_MAP, true, true) >= 1);
     assert_true(fail_each_call(&steps[4], FAKE_MAP, true, true) >= 1);
     assert_int_equal(fail_each_call(&steps[5], FAKE_MAP, true, true), 0);
+    assert_true(fail_each_call(&steps[6], FAKE_MAP, true, true) >= 1);
 }
 
 static void large_alloc_all_addresses_taken_is_null(void **state) {

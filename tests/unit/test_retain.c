@@ -56,17 +56,17 @@ static void retain_excess_with_options_0_is_everything(void **state) {
 static void retain_wanted_back_in_time_grows_the_boost(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
-    hak_retain_wanted_back(&r, 2 * MIB, 5000, 6000);
+    hak_retain_wanted_back(&r, 2 * MIB, 2 * MIB, 5000, 6000);
     assert_int_equal(r.boost_bytes, 2 * 2 * MIB);
     assert_int_equal(r.boost_ms, 6000);
-    hak_retain_wanted_back(&r, 3 * MIB, 6000, 6500);
+    hak_retain_wanted_back(&r, 3 * MIB, 3 * MIB, 6000, 6500);
     assert_int_equal(r.boost_bytes, 2 * (2 + 3) * MIB);
 }
 
 static void retain_wanted_back_too_late_changes_nothing(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
-    hak_retain_wanted_back(&r, 2 * MIB, 5000, 6001);
+    hak_retain_wanted_back(&r, 2 * MIB, 2 * MIB, 5000, 6001);
     assert_int_equal(r.boost_bytes, 0);
 }
 
@@ -74,7 +74,7 @@ static void retain_wanted_back_again_and_again_is_bounded(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
     for (int i = 0; i < 100; i++) {
-        hak_retain_wanted_back(&r, 2 * MIB, 5000, 5001);
+        hak_retain_wanted_back(&r, 2 * MIB, 2 * MIB, 5000, 5001);
     }
     assert_int_equal(r.boost_bytes, 25 * MIB + 4 * MIB);
 }
@@ -82,7 +82,7 @@ static void retain_wanted_back_again_and_again_is_bounded(void **state) {
 static void retain_excess_after_the_decay_time_halves_the_boost(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
-    hak_retain_wanted_back(&r, 4 * MIB, 5000, 5000);
+    hak_retain_wanted_back(&r, 4 * MIB, 4 * MIB, 5000, 5000);
     (void)hak_retain_excess(&r, 6000);
     assert_int_equal(r.boost_bytes, 8 * MIB); /* not older than the decay time, yet */
     (void)hak_retain_excess(&r, 6001);
@@ -127,7 +127,7 @@ static void retain_boost_decays_to_nothing(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
     uint32_t now = 1000;
-    hak_retain_wanted_back(&r, 8 * MIB, now, now);
+    hak_retain_wanted_back(&r, 8 * MIB, 8 * MIB, now, now);
     for (int i = 0; i < 13; i++) {
         now += 1001;
         (void)hak_retain_excess(&r, now);
@@ -188,7 +188,7 @@ static void retain_boost_falls_with_what_is_live(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 100 * MIB};
     for (int i = 0; i < 100; i++) {
-        hak_retain_wanted_back(&r, MIB, 5000, 5001);
+        hak_retain_wanted_back(&r, MIB, MIB, 5000, 5001);
     }
     r.live_bytes = 0;
     assert_int_equal(hak_retain_bound(&r), (4 + HAK_PULSE_RETAINS * 4 + 4) * MIB);
@@ -199,9 +199,9 @@ static void retain_boost_falls_with_what_is_live(void **state) {
 static void retain_single_large_block_may_pulse(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 0};
-    hak_retain_wanted_back(&r, 20 * MIB, 5000, 5001);
+    hak_retain_wanted_back(&r, 20 * MIB, 20 * MIB, 5000, 5001);
     assert_true(hak_retain_bound(&r) >= 20 * MIB);
-    hak_retain_wanted_back(&r, 1000 * MIB, 5000, 5001);
+    hak_retain_wanted_back(&r, 1000 * MIB, 1000 * MIB, 5000, 5001);
     assert_true(hak_retain_bound(&r) <= HAK_PULSE_MAX_BYTES + 8 * MIB);
     (void)hak_retain_excess(&r, 6100);
     assert_true(hak_retain_bound(&r) <= 16 * MIB);
@@ -213,7 +213,7 @@ static void retain_wide_blocks_that_pulse_may_keep_several(void **state) {
     (void)state;
     hak_retain_t r = {.live_bytes = 240 * MIB};
     for (int i = 0; i < 100; i++) {
-        hak_retain_wanted_back(&r, 20 * MIB, 5000, 5001);
+        hak_retain_wanted_back(&r, 20 * MIB, 20 * MIB, 5000, 5001);
     }
     assert_int_equal(hak_retain_boost(&r), (HAK_PULSES_KEPT * 20 + 4) * MIB);
     r.live_bytes = 50 * MIB; /* never more than is live */
@@ -229,7 +229,7 @@ static void retain_clock_that_wraps_is_understood(void **state) {
     assert_false(hak_retain_is_older(before, before + 1000)); /* 899 */
     assert_true(hak_retain_is_older(before, before + 1001));
     hak_retain_t r = {.live_bytes = 100 * MIB};
-    hak_retain_wanted_back(&r, MIB, before, before + 500);
+    hak_retain_wanted_back(&r, MIB, MIB, before, before + 500);
     assert_int_equal(r.boost_bytes, 2 * MIB);
     (void)hak_retain_excess(&r, before + 1400);
     assert_int_equal(r.boost_bytes, 2 * MIB);
