@@ -555,7 +555,7 @@ static bool is_large_block(const void *p) {
     return hak_map_tag(p) == HAK_TAG_LARGE;
 }
 
-/* For a large block that grows: the pages of the old one are likely to take the place of these. */
+/* For a large block that grows: the pages of the old one are to take the place of these. */
 static void *alloc_to_move_to(size_t size) {
     int saved = errno;
     bool zero = true;
@@ -566,7 +566,9 @@ static void *alloc_to_move_to(size_t size) {
 
 static void *move_block(void *p, size_t usable, size_t size) {
     int saved = errno;
-    void *block = is_large_block(p) && size > usable ? alloc_to_move_to(size) : hak_malloc(size);
+    void *block = is_large_block(p) && usable >= HAK_LARGE_MOVE_MIN && size > usable
+                      ? alloc_to_move_to(size)
+                      : hak_malloc(size);
     if (block == NULL && size <= usable) { /* no memory for a smaller one: the old one will do */
         errno = saved;
         return p;

@@ -4,6 +4,8 @@
  */
 #include "large.h"
 
+#include <string.h>
+
 #include "address_map.h"
 #include "os.h"
 #include "retain.h"
@@ -15,19 +17,20 @@
 
 /* From here on a block gets addresses with room behind them, since it may be about to grow. */
 #define GIANT_BYTES ((size_t)32 << 20)
-/* Below, copying is cheaper than what a moved mapping costs for good: the kernel cannot join it
- * with its neighbours again, and the number of mappings is limited. */
-#define MOVE_MIN_BYTES ((size_t)4 << 20)
 #define DECAY_STEPS 4
 /* A block of so many bytes takes over pages of free runs, in pieces of so many at least. */
 #define TAKE_MIN_BYTES ((size_t)1 << 20)
 #define TAKE_PIECE_BYTES ((size_t)256 << 10)
-/* Pieces looked at: bounds the lock. */
+/* Pieces moved, and free runs looked at: bounds the lock. */
 #define TAKE_STEPS 64
+#define TAKE_LOOKS 512
 /* Each may be a mapping of its own; a process has 65,530 unless it was told otherwise. */
 #define TAKE_MAPPINGS_MOST 8192
-/* Refused so often in a row, it is not tried again. */
+/* Refused so often in a row, it is tried again once in so many times. */
 #define TAKE_REFUSED_MOST 8
+#define TAKE_REFUSED_PAUSE 1024
+/* What nobody could keep all of goes back before it counts as kept. */
+#define NEVER_KEPT_BYTES ((size_t)1 << 30)
 
 static struct {
     hak_lock_t lock;
@@ -134,12 +137,18 @@ static bool cut_run(hak_run_t *run, size_t pages) {
 
 /* ---- Giving back --------------------------------------------------------------------------- */
 
-static void purge_and_list(hak_run_t *run, uint32_t now_ms) {
+static void purge(hak_run_t *run) {
     HAK_COUNT(purge_calls);
     run->zero = hak_os.purge((void *)run->start, hak_run_bytes(run));
     if (!run->zero) {
         HAK_COUNT(purge_failures);
         large.purge_refused = true;
+    }
+}
+
+static void purge_and_list(hak_run_t *run, uint32_t now_ms) {
+    if (run->dirty_pages != 0 || !run->zero) {
+        purge(run);
     }
     /* What cannot be purged counts as clean all the same, lest it be tried for ever. */
     run->dirty_pages = 0;
@@ -166,6 +175,7 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
         }
         return false;
     }
+    hak_pages_drop(from, (to - from) >> hak_page_shift);
     if (right != NULL) {
         *right = *run;
         right->start = to;
@@ -181,11 +191,26 @@ static bool unmap_middle(hak_run_t *run, uintptr_t from, uintptr_t to, uint32_t 
     return true;
 }
 
+/* Of a free run. False, and nothing happened, as above, or where it has no whole unit. */
+static bool unmap_units(hak_run_t *run, uint32_t now_ms) {
+    uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
+    uintptr_t to = hak_round_down(hak_run_end(run), HAK_SUPERSLAB_BYTES);
+    unlist_free(run);
+    if (from < to && unmap_middle(run, from, to, now_ms)) {
+        return true;
+    }
+    list_free(run);
+    return false;
+}
+
 /* How many pages of the run's front, up to the border of a unit, hold so many bytes that may be
  * resident; all of its pages if that takes them. One whole unit at least, if there is one: units
  * that are purged by halves are never unmapped. */
 static size_t front_pages(const hak_run_t *run, size_t bytes) {
-    size_t left = hak_pages_of(hak_min(bytes, hak_run_bytes(run)));
+    if (bytes >= run->dirty_pages << hak_page_shift) {
+        return run->pages;
+    }
+    size_t left = hak_pages_of(bytes);
     uintptr_t at = run->start;
     uintptr_t to = hak_round_up(at, HAK_SUPERSLAB_BYTES) + HAK_SUPERSLAB_BYTES;
     while (to < hak_run_end(run)) {
@@ -334,14 +359,15 @@ static void lose_pages(hak_run_t *run, uintptr_t from, size_t pages) {
 }
 
 /* From a free run to one on no list. How many bytes; 0 when the system refuses. */
-static size_t move_piece(hak_run_t *donor, uintptr_t from, uintptr_t to, size_t most_bytes) {
-    size_t bytes = hak_pages_mapping_end(from, from + most_bytes) - from;
+static size_t move_piece(hak_run_t *donor, uintptr_t from, uintptr_t to, size_t bytes) {
     size_t pages = bytes >> hak_page_shift;
     if (from == donor->start) {
         hak_run_take_stamp(donor, hak_run_bytes(donor));
     }
     HAK_COUNT(remap_calls);
-    if (!hak_os.move((void *)from, (void *)to, bytes)) {
+    bool moved = hak_os.move((void *)from, (void *)to, bytes);
+    hak_pages_note_moved(to, pages); /* or mapped anew */
+    if (!moved) {
         large.take_refused++;
         return 0;
     }
@@ -349,17 +375,17 @@ static size_t move_piece(hak_run_t *donor, uintptr_t from, uintptr_t to, size_t 
     HAK_COUNT_N(taken_over_kib, bytes >> 10);
     lose_pages(donor, from, pages);
     hak_pages_set(to, pages, true);
-    hak_pages_note_moved(to, pages);
     return bytes;
 }
 
-/* The next range, from *at on, of pages that may be resident, or are not; its bytes, which are
- * enough for a piece, or 0 at the end of the run. */
+/* The next range, from *at on, of pages that may be resident, and are one mapping, or that are not
+ * resident; its bytes, which are enough for a piece, or 0 at the end of the run. */
 static size_t next_range(const hak_run_t *run, uintptr_t *at, bool resident) {
     uintptr_t end = hak_run_end(run);
     while (*at < end) {
         *at = hak_pages_next(*at, end, resident);
         uintptr_t to = hak_pages_next(*at, end, !resident);
+        to = resident && *at < to ? hak_pages_mapping_end(*at, to) : to;
         if (to - *at >= TAKE_PIECE_BYTES) {
             return to - *at;
         }
@@ -368,26 +394,52 @@ static size_t next_range(const hak_run_t *run, uintptr_t *at, bool resident) {
     return 0;
 }
 
+static bool is_worth_a_try(void) {
+    return large.take_refused < TAKE_REFUSED_MOST || ++large.take_refused % TAKE_REFUSED_PAUSE == 0;
+}
+
 static bool may_take_over(const hak_run_t *run) {
     size_t clean_bytes = (run->pages - run->dirty_pages) << hak_page_shift;
-    return hak_run_bytes(run) >= TAKE_MIN_BYTES && clean_bytes >= TAKE_PIECE_BYTES &&
-           large.take_refused < TAKE_REFUSED_MOST && hak_pages_mappings() < TAKE_MAPPINGS_MOST;
+    return large.aged.oldest != NULL && hak_run_bytes(run) >= TAKE_MIN_BYTES &&
+           clean_bytes >= TAKE_PIECE_BYTES && !large.purge_refused && is_worth_a_try();
+}
+
+/* The kernel unlocks what pages are moved from, neighbours and all: so nothing is moved where
+ * memory is locked (mlockall), which it does not purge either. */
+static bool is_locked(uintptr_t clean_page) {
+    large.purge_refused = !hak_os.purge((void *)clean_page, hak_page_bytes());
+    return large.purge_refused;
+}
+
+static hak_run_t *next_donor(hak_run_t *run, unsigned *looks) {
+    while (run != NULL && run->dirty_pages << hak_page_shift < TAKE_PIECE_BYTES) {
+        run = ++*looks < TAKE_LOOKS ? run->newer : NULL;
+    }
+    return run;
 }
 
 /* run, on no list, is about to go live, and part of it is not resident. To move pages there that
  * are kept anyway, the oldest first, costs a hundredth of what faults do. */
 static void take_pages_over(hak_run_t *run) {
-    hak_run_t *donor = large.aged.oldest;
+    if (!may_take_over(run)) {
+        return;
+    }
+    unsigned looks = 0;
+    hak_run_t *donor = next_donor(large.aged.oldest, &looks);
     uintptr_t to = run->start;
     uintptr_t from = donor != NULL ? donor->start : 0;
-    for (int steps = 0; steps < TAKE_STEPS && donor != NULL && may_take_over(run); steps++) {
+    for (int steps = 0; steps < TAKE_STEPS && donor != NULL; steps++) {
         hak_run_t *next = donor->newer;
         size_t wanted = next_range(run, &to, false);
-        size_t there = wanted != 0 ? next_range(donor, &from, true) : 0;
-        if (wanted == 0) {
+        if (wanted == 0 || hak_pages_mappings() >= TAKE_MAPPINGS_MOST ||
+            (steps == 0 && is_locked(to))) {
             return;
         }
+        size_t there = next_range(donor, &from, true);
         size_t moved = there != 0 ? move_piece(donor, from, to, hak_min(wanted, there)) : 0;
+        if (there != 0 && moved == 0) {
+            return;
+        }
         if (moved != 0) {
             run->zero = false;
             run->dirty_pages += moved >> hak_page_shift;
@@ -395,7 +447,7 @@ static void take_pages_over(hak_run_t *run) {
             to += moved;
         }
         if (moved == 0 || donor->dirty_pages == 0) {
-            donor = next;
+            donor = next_donor(next, &looks);
             from = donor != NULL ? donor->start : 0;
         }
     }
@@ -467,11 +519,25 @@ static hak_run_t *live_run(const void *p) {
     return run != NULL && run->live ? run : NULL;
 }
 
+/* Else a block of terabytes, most of it never touched, would have a bit set for each page. */
+static void release_whole(hak_run_t *run, uint32_t now_ms) {
+    hak_run_check_slack(run, hak_run_bytes(run));
+    purge(run);
+    run->dirty_pages = 0;
+    hak_pages_set(run->start, run->pages, false);
+    run->since_ms = now_ms;
+    unmap_units(free_run(run, NULL), now_ms);
+}
+
 static void release_run(hak_run_t *run, size_t dirty_pages) {
     uint32_t now_ms = hak_os.now_ms();
     const hak_run_t block = *run; /* looked at later: what was asked for comes meanwhile */
     hak_retain_sub_live(&large.share, hak_run_bytes(run));
     large.live_blocks--;
+    if (dirty_pages != 0 && hak_run_bytes(run) >= NEVER_KEPT_BYTES) {
+        release_whole(run, now_ms);
+        return;
+    }
     run->dirty_pages = dirty_pages;
     hak_pages_set(run->start, run->pages, dirty_pages != 0);
     run->zero = dirty_pages == 0;
@@ -580,22 +646,47 @@ bool hak_large_resize(void *p, size_t size) {
     return done;
 }
 
+/* Mapping by mapping. What is refused once some has gone is copied: there is no way back. False
+ * when nothing went; *copied: not all of source is clean now. */
+static bool move_pages(const hak_run_t *source, const hak_run_t *target, bool *copied) {
+    uintptr_t end = hak_run_end(source);
+    bool any = false;
+    *copied = false;
+    for (uintptr_t from = source->start; from < end;) {
+        uintptr_t to = target->start + (from - source->start);
+        size_t bytes = hak_pages_mapping_end(from, end) - from;
+        HAK_COUNT(remap_calls);
+        bool moved = hak_os.move((void *)from, (void *)to, bytes);
+        hak_pages_note_moved(to, bytes >> hak_page_shift);
+        any |= moved;
+        if (!any) {
+            return false;
+        }
+        if (!moved) {
+            memcpy((void *)to, (void *)from, bytes);
+            *copied = true;
+        }
+        from += bytes;
+    }
+    return true;
+}
+
 bool hak_large_move(void *to, void *from) {
     bool moved = false;
     hak_lock(&large.lock);
     hak_run_t *source = live_run(from);
     hak_run_t *target = live_run(to);
     if (source != NULL && target != NULL && source->pages <= target->pages &&
-        hak_run_bytes(source) >= MOVE_MIN_BYTES) {
+        hak_run_bytes(source) >= HAK_LARGE_MOVE_MIN) {
         hak_run_check_slack(source, hak_run_bytes(source));
-        HAK_COUNT(remap_calls);
-        moved = hak_os.move(from, to, hak_run_bytes(source));
+        bool copied;
+        moved = move_pages(source, target, &copied);
         if (moved) {
-            hak_pages_note_moved(target->start, source->pages);
+            source->slack = 0; /* it went with the last page */
             if (source->pages == target->pages) {
                 hak_run_watch_again(target, hak_run_bytes(target));
             }
-            release_run(source, 0);
+            release_run(source, copied ? source->pages : 0);
             HAK_COUNT(large_moved);
         }
     }
@@ -657,14 +748,8 @@ static bool unmap_clean(uint32_t now_ms) {
         (2 * HAK_SUPERSLAB_BYTES >> hak_page_shift) - 1; /* a whole unit in any case */
     bool gave = false;
     hak_run_t *run;
-    while (hak_page_shift != 0 && (run = hak_run_tree_find(large.tree, pages)) != NULL) {
-        uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
-        uintptr_t to = hak_round_down(hak_run_end(run), HAK_SUPERSLAB_BYTES);
-        unlist_free(run);
-        if (!unmap_middle(run, from, to, now_ms)) {
-            list_free(run);
-            break;
-        }
+    while (hak_page_shift != 0 && (run = hak_run_tree_find(large.tree, pages)) != NULL &&
+           unmap_units(run, now_ms)) {
         gave = true;
     }
     return gave;
@@ -698,18 +783,21 @@ hak_lock_t *hak_large_own_lock(void) {
     return &large.lock;
 }
 
+static bool bits_agree(const hak_run_t *tree) {
+    return tree == NULL || (tree->dirty_pages == hak_pages_count(tree->start, tree->pages) &&
+                            bits_agree(tree->left) && bits_agree(tree->right));
+}
+
 bool hak_large_is_valid(void) {
     hak_lock(&large.lock);
     size_t pages = 0;
     size_t dirty = 0;
     bool valid = hak_run_tree_is_valid(large.tree, &pages, &dirty) && pages == large.free_pages &&
-                 dirty << hak_page_shift == large.share.retained_bytes;
+                 dirty << hak_page_shift == large.share.retained_bytes && bits_agree(large.tree);
     for (hak_run_t *run = large.aged.oldest; run != NULL && valid; run = run->newer) {
         hak_run_t *left = hak_run_ending_at(run->start);
         hak_run_t *right = hak_run_starting_at(hak_run_end(run));
-        valid = run->dirty_pages != 0 && !run->live &&
-                run->dirty_pages == hak_pages_count(run->start, run->pages) &&
-                hak_run_starting_at(run->start) == run &&
+        valid = run->dirty_pages != 0 && !run->live && hak_run_starting_at(run->start) == run &&
                 hak_run_ending_at(hak_run_end(run)) == run && (left == NULL || left->live) &&
                 (right == NULL || right->live);
     }

@@ -63,7 +63,10 @@ HAK_INLINE size_t hak_large_usable(const void *p) {
 }
 /* Grows or shrinks the live block at p where it stands; false leaves it as it is. */
 bool hak_large_resize(void *p, size_t size);
-/* Moves the pages of one live block to another that is not smaller; false: copy instead. */
+/* Moves the pages of one live block to another that is not smaller; false: copy instead. Below so
+ * many bytes copying is cheaper than what moved mappings cost for good: the kernel cannot join them
+ * with their neighbours again, and their number is limited. */
+#define HAK_LARGE_MOVE_MIN ((size_t)4 << 20)
 bool hak_large_move(void *to, void *from);
 /* What lies at p, an address tagged HAK_TAG_LARGE; for reports. */
 hak_large_place_t hak_large_place(const void *p);

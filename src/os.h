@@ -30,7 +30,8 @@ typedef struct {
      * false (locked memory, a filter on system calls) leaves the contents as they were or not. */
     bool (*purge)(void *addr, size_t bytes);
     /* Moves the pages of from to to, whose own pages are dropped; from stays mapped and reads as
-     * zero. False leaves both untouched. */
+     * zero. Both within one mapping each. False leaves from as it was; to may have lost its pages.
+     */
     bool (*move)(void *from, void *to, size_t bytes);
     /* Makes the range resident, its contents unchanged, for less than a fault for each page costs.
      */

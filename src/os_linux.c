@@ -138,8 +138,8 @@ static bool os_move(void *from, void *to, size_t bytes) {
                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
     if (is_error(got)) {
         /* Some kernels drop the target before they find out that they cannot move. It held
-         * nothing yet, so map it anew; where even that fails, a hole is left, and the caller's
-         * copy into it ends the program: nothing is lost silently. */
+         * nothing yet, so map it anew; where even that fails, a hole is left, and who writes there
+         * ends the program: nothing is lost silently. */
         (void)map_memory(to, bytes, MAP_FIXED);
         return false;
     }

@@ -123,9 +123,9 @@ HAK_INLINE size_t hak_retain_own_excess(hak_retain_t *r, const hak_share_t *shar
     return excess - hak_min(others, excess);
 }
 
-/* bytes that were given back at purged_ms are about to be used again, in a piece that pages which
- * were kept may be the larger part of. Had boost grown by just that
- * much, a swing of 100 MiB would be faulted in once more before all of it is kept. */
+/* bytes that were given back at purged_ms are about to be used again, in a piece of which the rest
+ * may be resident. Had boost grown by just that much, a swing of 100 MiB would be faulted in once
+ * more before all of it is kept. */
 HAK_INLINE void hak_retain_wanted_back(hak_retain_t *r, size_t bytes, size_t piece,
                                        uint32_t purged_ms, uint32_t now_ms) {
     if (hak_retain_is_older(purged_ms, now_ms)) {

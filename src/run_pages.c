@@ -134,9 +134,14 @@ bool hak_pages_add(uintptr_t start, size_t pages) {
             return false;
         }
     }
-    hak_pages_set(start, pages, false);
-    hak_pages_note_moved(start, pages);
+    clear(page_at(start), page_at(start) + pages, RESIDENT);
+    clear(page_at(start) + 1, page_at(start) + pages, BEGINS);
     return true;
+}
+
+void hak_pages_drop(uintptr_t start, size_t pages) {
+    clear(page_at(start), page_at(start) + pages, RESIDENT);
+    clear(page_at(start), page_at(start) + pages, BEGINS);
 }
 
 size_t hak_pages_mappings(void) {

@@ -14,9 +14,11 @@
 
 /* False without memory; may be called again. */
 bool hak_pages_init(void);
-/* A range that was just mapped: a mapping of its own, nothing resident. Before any other call for
- * it. False without memory for its bits. */
+/* A range that was just mapped, nothing of it resident; it becomes one mapping with what is before
+ * it, unless that was moved. Before any other call for it. False without memory for its bits. */
 bool hak_pages_add(uintptr_t start, size_t pages);
+/* A range that was unmapped. */
+void hak_pages_drop(uintptr_t start, size_t pages);
 void hak_pages_set(uintptr_t start, size_t pages, bool resident);
 /* How many of them may be resident. */
 size_t hak_pages_count(uintptr_t start, size_t pages);
@@ -27,7 +29,7 @@ uintptr_t hak_pages_next(uintptr_t at, uintptr_t end, bool resident);
 void hak_pages_note_moved(uintptr_t start, size_t pages);
 /* The end of the mapping that at lies in, but no more than end. */
 uintptr_t hak_pages_mapping_end(uintptr_t at, uintptr_t end);
-/* How many there may be. */
+/* In how many places moved ones begin or end. */
 size_t hak_pages_mappings(void);
 
 #endif

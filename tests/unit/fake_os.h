@@ -70,8 +70,13 @@ static inline bool fake_os_purge(void *addr, size_t bytes) {
     return !fake_os_fails(FAKE_PURGE) && fake_os.real.purge(addr, bytes);
 }
 
+/* A target loses its pages, as under kernels that find out late that they cannot move. */
 static inline bool fake_os_move(void *from, void *to, size_t bytes) {
-    return !fake_os_fails(FAKE_MOVE) && fake_os.real.move(from, to, bytes);
+    if (fake_os_fails(FAKE_MOVE)) {
+        (void)fake_os.real.purge(to, bytes);
+        return false;
+    }
+    return fake_os.real.move(from, to, bytes);
 }
 
 static inline bool fake_os_populate(void *addr, size_t bytes) {

@@ -31,8 +31,8 @@ static inline int large_case_set_up_group(void **state) {
     return hak_map_init() && hak_map.page_bytes == PAGE ? 0 : -1;
 }
 
-/* Free runs that were never touched stay mapped: nothing is gained by returning them. Dirtying and
- * trimming them leaves no run behind, so that each case starts with fresh units. */
+/* Free runs of less than a unit stay mapped. Dirtying and trimming them leaves no run behind, so
+ * that each case starts with fresh units. */
 static inline void large_case_drop_free_runs(void) {
     bool zero;
     while (large_gauges().free_bytes != 0) {

@@ -22,6 +22,7 @@ static int set_up(void **state) {
     if (!hak_pages_add(start, PAGES)) {
         return -1;
     }
+    hak_pages_note_moved(start, PAGES);
     memset(resident, 0, sizeof resident);
     memset(begins, 0, sizeof begins);
     begins[0] = begins[PAGES] = true;
@@ -96,9 +97,21 @@ static void pages_of_a_new_range_are_not_resident(void **state) {
     hak_pages_note_moved(at(100), 100);
     assert_true(hak_pages_add(at(50), 500));
     assert_int_equal(hak_pages_count(at(0), PAGES), PAGES - 500);
-    assert_int_equal(hak_pages_mapping_end(at(50), at(PAGES)), at(550));
-    assert_true(hak_pages_add(at(0), PAGES));
-    assert_int_equal(hak_pages_mappings(), 2);
+    assert_int_equal(hak_pages_mapping_end(at(0), at(PAGES)), at(PAGES));
+    hak_pages_note_moved(at(10), 40);
+    assert_true(hak_pages_add(at(50), 500)); /* what was moved still ends where it did */
+    assert_int_equal(hak_pages_mapping_end(at(10), at(PAGES)), at(50));
+}
+
+static void pages_of_an_unmapped_range_are_no_mappings(void **state) {
+    (void)state;
+    size_t before = hak_pages_mappings();
+    hak_pages_note_moved(at(100), 100);
+    hak_pages_note_moved(at(300), 100);
+    assert_int_equal(hak_pages_mappings(), before + 4);
+    hak_pages_drop(at(0), PAGES);
+    assert_int_equal(hak_pages_mappings(), before - 1);
+    assert_int_equal(hak_pages_count(at(0), PAGES), 0);
 }
 
 #define CASE(name) cmocka_unit_test_setup(name, set_up)
@@ -106,6 +119,7 @@ static void pages_of_a_new_range_are_not_resident(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(pages_of_a_new_range_are_not_resident),
+        CASE(pages_of_an_unmapped_range_are_no_mappings),
         CASE(pages_random_ranges_agree_with_arrays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
