@@ -307,6 +307,20 @@ static void large_alloc_resident_of_little_takes_over_nothing(void **state) {
     large_free(keep);
 }
 
+/* mlockall: what is not purged is not moved either, since the kernel would unlock neighbours. In a
+ * child, since it is remembered. */
+UNIT_CHILD(large_take_over_where_memory_is_locked_moves_nothing) {
+    bool zero = false;
+    char *keep;
+    (void)dirty_9_mib(&keep);
+    fake_os_fail(FAKE_PURGE, 1, true);
+    char *q = hak_large_alloc_resident(21 * MIB, 1, &zero);
+    CHECK(q != NULL && zero);
+    CHECK(hak_counters.taken_over_kib == 0 && hak_counters.remap_calls == 0);
+    CHECK(large_gauges().retained_bytes == 9 * MIB);
+    CHECK(hak_large_is_valid());
+}
+
 /* A block of three mappings: 9 MiB of one free run, 5 of another, 7 that are fresh. */
 static char *patched_21_mib(char **keep, char **keep_too) {
     char *first = dirty_9_mib(keep);
@@ -582,6 +596,7 @@ int main(void) {
         CASE(large_alloc_resident_takes_over_pages_of_a_free_run),
         CASE(large_alloc_that_may_be_zero_takes_over_nothing),
         CASE(large_alloc_resident_fills_what_is_clean_in_a_run),
+        CASE(large_take_over_where_memory_is_locked_moves_nothing),
         CASE(large_alloc_resident_of_little_takes_over_nothing),
         CASE(large_move_of_a_block_of_several_mappings),
         CASE(large_move_refused_halfway_copies_the_rest),
