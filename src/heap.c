@@ -27,12 +27,11 @@ _Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_model("initial-exec"))
 _Thread_local hak_heap_t *hak_tls_in_hand __attribute__((tls_model("initial-exec")));
 
 /* For every size an empty bin; any will do. */
-static hak_bin_t no_bin;
-#define NO_BIN_8 &no_bin, &no_bin, &no_bin, &no_bin, &no_bin, &no_bin, &no_bin, &no_bin
-#define NO_BIN_32 NO_BIN_8, NO_BIN_8, NO_BIN_8, NO_BIN_8
-#define NO_BINS .tiny_bins = {NO_BIN_32, NO_BIN_32, &no_bin}
-_Static_assert(HAK_TINY_MAX / 16 + 1 == 65, "NO_BINS names every entry");
-hak_no_heap_t hak_no_heaps[2] = {{NO_BINS}, {NO_BINS}};
+#define NO_BIN &hak_no_heaps.bins[0]
+#define NO_BIN_4 NO_BIN, NO_BIN, NO_BIN, NO_BIN
+#define NO_BIN_32 NO_BIN_4, NO_BIN_4, NO_BIN_4, NO_BIN_4, NO_BIN_4, NO_BIN_4, NO_BIN_4, NO_BIN_4
+_Static_assert(HAK_TINY_MAX / 16 + 1 + sizeof(hak_bin_t) / sizeof(void *) == 69, "one for each");
+const hak_no_heaps_t hak_no_heaps = {.tiny_bins = {NO_BIN_32, NO_BIN_32, NO_BIN_4, NO_BIN}};
 
 static struct {
     hak_lock_t lock;

@@ -23,18 +23,20 @@ extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_heap __attribute__((tls_mode
  * must not take it for one whose thread was lost. */
 extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_in_hand
     __attribute__((tls_model("initial-exec")));
-/* Of these two there is only what hit paths read: each page of a library's data is one in all
- * programs. Whoever takes a miss compares the pointer before anything else. */
+/* Of those two there is only what hit paths read, and it is never written to: each page of a
+ * library's data that is written is one in all programs. Whoever takes a miss compares the pointer
+ * before anything else. The second lies one bin further in the same memory: its bins are empty ones
+ * of the first, but for that of tag 0xFF, which no slot has. */
 typedef struct {
     hak_bin_t bins[256];
-    hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1];
-} hak_no_heap_t;
-_Static_assert(offsetof(hak_no_heap_t, tiny_bins) == offsetof(hak_heap_t, tiny_bins) &&
+    const hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1 + sizeof(hak_bin_t) / sizeof(void *)];
+} hak_no_heaps_t;
+_Static_assert(offsetof(hak_no_heaps_t, tiny_bins) == offsetof(hak_heap_t, tiny_bins) &&
                    offsetof(hak_heap_t, bins) == 0,
                "they begin as a heap does");
-extern HAK_HIDDEN hak_no_heap_t hak_no_heaps[2];
-#define HAK_HEAP_NONE ((hak_heap_t *)(void *)&hak_no_heaps[0]) /* before a first allocation */
-#define HAK_HEAP_LATE ((hak_heap_t *)(void *)&hak_no_heaps[1]) /* after a thread's exit began */
+extern HAK_HIDDEN const hak_no_heaps_t hak_no_heaps;
+#define HAK_HEAP_NONE ((hak_heap_t *)(void *)&hak_no_heaps.bins[0]) /* before an allocation */
+#define HAK_HEAP_LATE ((hak_heap_t *)(void *)&hak_no_heaps.bins[1]) /* after an exit began */
 
 /* A real heap for this thread, made on demand; NULL without memory or late in a thread's life. */
 hak_heap_t *hak_heap_get(void);

@@ -85,6 +85,9 @@ void hak_tick_slow(void) {
 }
 
 void hak_tick_start(void) {
+    if (hak_options.stats_interval_ms == 0 && !hak_options.live) {
+        return; /* as in most programs, which should write to no page here */
+    }
     bool has_file = hak_options.stats_file[0] != '\0';
     tick.sampling = hak_options.stats_interval_ms != 0 && has_file;
     if (hak_options.stats_interval_ms != 0 && !has_file && !hak_options.live) {
