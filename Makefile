@@ -32,7 +32,7 @@ BENCH_PROGRAMS := $(BENCHES) $(BUILD)/bench/containers $(BUILD)/bench/compare
 
 .DELETE_ON_ERROR:
 .PHONY: all help run bench bench-memory test unit model misuse matrix matrix-list misuse-matrix api hardened stress preload tools sanitize count \
-        check-object check-exports check-layers check-options options layout check-format tidy clang-build deps install clean
+        check-object check-layout check-exports check-layers check-options options layout check-format tidy clang-build deps install clean
 
 all: libhakmem.so libhakmem.a ## build the libraries (the default)
 
@@ -53,7 +53,7 @@ LAYOUT := -Wl,-z,separate-code -Wl,-z,max-page-size=65536
 
 libhakmem.so: $(OBJECTS) src/exports.map src/layout.txt scripts/layout.sh
 	@echo "  LINK $@"
-	@scripts/layout.sh script src/layout.txt $(CC) $(CFLAGS) $(LINK) $(LAYOUT) >$(BUILD)/layout.ld
+	@scripts/layout.sh script src/layout.txt "$(OBJECTS)" $(CC) $(CFLAGS) $(LINK) $(LAYOUT) >$(BUILD)/layout.ld
 	@layout=; test ! -s $(BUILD)/layout.ld || layout="$(LAYOUT) -Wl,-T,$(BUILD)/layout.ld"; \
 	    $(CC) $(BASE_CFLAGS) $(CFLAGS) $(LINK) $$layout -o $@ $(OBJECTS) -lpthread
 
@@ -95,7 +95,7 @@ bench-memory: libhakmem.so $(BENCH_PROGRAMS) ## RSS over time beside all allocat
 
 # ---- Tests ---------------------------------------------------------------------------------
 
-TESTS := check-format check-layers check-options check-exports check-object unit api misuse matrix stress hardened \
+TESTS := check-format check-layers check-options check-exports check-object check-layout unit api misuse matrix stress hardened \
          preload tools count model sanitize clang-build
 test: deps all $(TESTS) ## run every test
 	@echo "all tests passed"
@@ -228,11 +228,15 @@ sanitize: $(BUILD)/stress-address $(BUILD)/stress-undefined $(BUILD)/stress-thre
 count: libhakmem.so $(BUILD)/bench/count_loops ## instructions per malloc+free pair; fails above 40
 	@scripts/count.sh $(BUILD)/bench/count_loops libhakmem.so
 
-LAYOUT_BENCHES := "fixed_size 64 10000" "random_mixed 100000 256 7" "waves 64 1000 20" "thread_churn 200 100" \
-    "larson 0.2 8 1000 500 100 4141 2" "producer_consumer 0.2 1 64" "large_blocks 1000 64 7 32768 1048576" "containers 1"
+# Those in front have small blocks only.
+LAYOUT_PROGRAMS := "true" "sed -n 1p Makefile" "bash -c true" "fixed_size 64 10000" "waves 64 1000 20" "thread_churn 200 100" \
+    "worker_pool 0.2 4 7" "producer_consumer 0.2 1 64" -- "random_mixed 100000 4096 7" "containers 1" "cat Makefile" \
+    "larson 0.2 8 1000 500 100 4141 2" "large_blocks 1000 64 7 32768 1048576" "ls -l /usr/bin" "sort Makefile"
 layout: libhakmem.so $(BENCH_PROGRAMS) ## write the order of functions in the library, src/layout.txt
-	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh list libhakmem.so src/layout.txt $(LAYOUT_BENCHES) \
-	    "true" "ls -l /usr/bin" "sort Makefile"
+	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh list libhakmem.so src/layout.txt $(LAYOUT_PROGRAMS)
+
+check-layout: libhakmem.so ## how much of the library a small program maps
+	@scripts/layout.sh check libhakmem.so
 
 check-object: libhakmem.so ## hit paths: no stack frame, no lock prefix, no call
 	@scripts/check-object.sh libhakmem.so

@@ -1,31 +1,89 @@
 #!/usr/bin/env bash
 # In which order the linker places the library, so that a program maps little of it.
 #
-# usage: layout.sh script LIST LINK...           the linker's script for LINK, with the order
-#        layout.sh list LIB LIST PROGRAM...      writes LIST: what the programs (command lines) run
+# usage: layout.sh script LIST OBJECTS LINK...   the linker's script for LINK of OBJECTS (one word)
+#        layout.sh list LIB LIST PROGRAM... -- PROGRAM...
+#                                               writes LIST: what the programs (command lines) run
+#        layout.sh check LIB                    how much of it a small program maps; fails above 96 KiB
 #
 # The kernel maps a file's pages in windows of 64 KiB: at the first touch all of a window that is
-# cached. So all constants lie in front, with the headers; the functions of LIST, those that most
-# programs run first, follow; and the rest of the library, reports, the hardened mode, unwind tables,
-# is not resident before somebody needs it. The segments are aligned to windows; loaders since
+# cached. So all constants lie in front, with the headers. The functions of LIST up to its empty line,
+# which are those of programs with small blocks alone, stand at the end of the code, in a window that
+# ends with them; the others of LIST in the one before; and what lies in front, reports, the hardened
+# mode, is not resident before somebody needs it. The segments are aligned to windows; loaders since
 # glibc 2.35 see to that, older ones lose some of the effect.
+#
+# What is written to costs a page each: small variables stand together, the tables of the hardened mode
+# and the buffers of reports behind them; and of what the loader binds, what is all zero comes first.
 #
 # Where the linker has no script of its own to show, or one that is not like GNU ld's, `script` says
 # nothing, and the linker's own order will do. A function of LIST that is gone from the library does
-# no harm; one that is not in it is mapped with the rest.
+# no harm; one that is not in it is mapped with the rest, 64 KiB of it.
 set -euo pipefail
 
-# Each of the four changes must come to pass, or there is no script at all.
+window=65536
+mapped_kib_most=96
+small_variable=1024
+written_by_all='*(.bss.hak_pool)' # larger, but every program writes to it
+
+sections() {
+    # shellcheck disable=SC2086 # names of files, a list
+    size -A -d $1 | awk '$1 ~ /^\.(text|bss)\../ {print $1, $2}'
+}
+
+# What of the code goes where: lines `first`, `last` or `other` and the section. A function stands with
+# its part that gcc thinks runs seldom: that often is the way of a miss.
+place_code() {
+    sections "$2" | awk -v list="$1" '
+        BEGIN {
+            place = "first"
+            while ((getline name < list) > 0) {
+                if (name == "") {
+                    place = "last"
+                }
+                places[name] = place
+            }
+        }
+        /^\.text\./ {
+            parts = split($1, part, ".")
+            place = "other"
+            for (i = 3; i <= parts && place == "other"; i++) {
+                if (part[i] in places) {
+                    place = places[part[i]]
+                }
+            }
+            print place, $1
+        }'
+}
+
+small_variables() {
+    sections "$1" | awk -v most=$small_variable '/^\.bss\./ && $2 <= most {printf "*(%s) ", $1}'
+}
+
+# Each of the changes must come to pass, or there is no script at all.
 print_script() {
-    local list=$1
-    { "${@:2}" -Wl,--verbose -o /dev/null 2>/dev/null || true; } | awk -v list="$list" '
+    local code variables
+    code=$(place_code "$1" "$2")
+    variables="$(small_variables "$2") $written_by_all"
+    { "${@:3}" -Wl,--verbose -o /dev/null 2>/dev/null || true; } | awk -v window=$window \
+        -v code="$code" -v variables="$variables" '
+        BEGIN {
+            lines = split(code, line, "\n")
+            for (i = 1; i <= lines; i++) {
+                split(line[i], word, " ")
+                sections[word[1]] = sections[word[1]] "    *(" word[2] ")\n"
+            }
+        }
         function put(text) {script = script text "\n"}
         /^=====/ {inside = !inside; next}
         !inside {next}
         /^  \.rodata +:/ {took_constants++; next}
-        /^  \.fini +:/ {
-            while ($0 !~ /}/ && (getline) > 0) {}
-            took_end++
+        /^  \.(init|fini) +:/ || /^ *\.plt(\.got|\.sec)? +:/ {
+            took_ends++
+            ends = ends $0 "\n"
+            while ($0 !~ /}/ && (getline) > 0) {
+                ends = ends $0 "\n"
+            }
             next
         }
         /^  \. = ALIGN\(CONSTANT \(MAXPAGESIZE\)\);/ && !put_constants {
@@ -34,19 +92,36 @@ print_script() {
         }
         /^  \.text +:/ {
             put_code++
-            put("  .fini : { KEEP (*(SORT_NONE(.fini))) }") # runs in every program, too
             put($0)
             getline
             put($0)
+            put(sections["other"] sections["last"] "    . = ALIGN(" window ");")
+            put(sections["first"])
             put("    *libgcc.a:*(.text .text.*) *libc_nonshared.a:*(.text .text.*)")
-            while ((getline name < list) > 0) {
-                put(sprintf("    *(.text.%s .text.%s.* .text.*.%s)", name, name, name))
-            }
+            put("    *crti.o(.text) *crtbegin*.o(.text)")
+            in_code = 1
+            next
+        }
+        in_code && /^  }/ {
+            in_code = 0
+            put($0)
+            next
+        }
+        /^  PROVIDE \(__etext/ {put(ends)}
+        /^  \.tdata[ \t]+:/ {
+            put_bound++
+            put("  .data.rel.ro.first : { *(.data.rel.ro.*hak_no_heaps) }")
+        }
+        /^   \*\(\.dynbss\)/ {
+            put_variables++
+            put($0)
+            put("   " variables)
             next
         }
         {put($0)}
         END {
-            if (took_constants == 1 && took_end == 1 && put_constants == 1 && put_code == 1) {
+            if (took_constants == 1 && took_ends >= 3 && put_constants == 1 && put_code == 1 &&
+                put_bound == 1 && put_variables == 1) {
                 printf "%s", script
             }
         }'
@@ -58,27 +133,59 @@ functions_run() {
         sed -nE "s/.*:([a-zA-Z_][a-zA-Z_0-9]*)[^ ]* \[.*$(basename "$2")\]\$/\1/p" | sort -u
 }
 
-write_list() {
-    local lib list
+# Into $profiles/small and $profiles/large, by the `--` between the programs: the functions that run.
+profile() {
+    local lib out=small
     lib=$(realpath "$1")
-    list=$2
     profiles=$(mktemp -d) # for the trap: not local
     trap 'rm -rf "$profiles"' EXIT
-    for command in "${@:3}"; do
+    touch "$profiles/small" "$profiles/large"
+    for command in "${@:2}"; do
+        if [[ $command == -- ]]; then
+            out=large
+            continue
+        fi
         echo "  RUN  $command"
         # shellcheck disable=SC2086 # a command line is split
         LD_PRELOAD=$lib valgrind --tool=callgrind --demangle=no \
             --callgrind-out-file="$profiles/out" $command >"$profiles/log" 2>&1 ||
             { cat "$profiles/log" >&2; return 1; }
-        functions_run "$profiles/out" "$lib" >>"$profiles/functions"
+        functions_run "$profiles/out" "$lib" >>"$profiles/$out"
     done
-    sort "$profiles/functions" | uniq -c | sort -k1,1nr -k2,2 | awk '{print $2}' >"$profiles/list"
-    cp "$profiles/list" "$list"
-    echo "$list: $(wc -l <"$list") functions"
+    sort -u -o "$profiles/small" "$profiles/small"
+    sort -u -o "$profiles/large" "$profiles/large"
+}
+
+write_list() {
+    profile "$1" "${@:3}"
+    {
+        cat "$profiles/small"
+        echo
+        comm -13 "$profiles/small" "$profiles/large"
+    } >"$profiles/list"
+    cp "$profiles/list" "$2"
+    echo "$2: $(wc -l <"$profiles/small") functions in front of $(grep -c . "$2")"
+}
+
+# Only where it was placed so, and the kernel's windows and pages are as they mostly are.
+check_mapped() {
+    local kib
+    if [[ $(uname -m) != x86_64 ]] || ! readelf -SW "$1" | grep -q data.rel.ro.first; then
+        echo "check-layout: not placed, skipped"
+        return
+    fi
+    kib=$(LD_PRELOAD=$(realpath "$1") sed -n "/$(basename "$1")/,/^Rss/p" /proc/self/smaps |
+        awk '/^[0-9a-f]+-/ {mode = $2} /^Rss/ && mode != "rw-p" {kib += $2} END {print kib}')
+    echo "check-layout: a small program maps ${kib:=0} KiB of code and constants"
+    if ((kib == 0 || kib > mapped_kib_most)); then
+        echo "FAIL $1: more than $mapped_kib_most KiB, is src/layout.txt old? make layout"
+        return 1
+    fi
 }
 
 case ${1-} in
 script) print_script "${@:2}" ;;
 list) write_list "${@:2}" ;;
-*) sed -n 's/^# //; 4,5p' "$0" >&2; exit 2 ;;
+check) check_mapped "${@:2}" ;;
+*) sed -n 's/^# //; 4,7p' "$0" >&2; exit 2 ;;
 esac
