@@ -26,6 +26,11 @@
 #define HURRY_SHARE 8
 /* So many blocks in a bin are not worth a look. */
 #define SHORT_CHAIN 4
+/* While a heap frees so many blocks, a class of wide ones that has less than an interval of them is
+ * rare, and one of this size wide: what all such classes hold adds up to megabytes. */
+#define RARE_FREES 2048
+#define RARE_STRIDE HAK_TINY_MAX
+#define RARE_LEAST 2
 /* So many short intervals in a row are no end of a burst. */
 #define PACED_FEW 8
 /* After so many frees of a class, fewer of wide blocks, a heap sees whether all that it holds
@@ -83,7 +88,7 @@ static void start_interval(hak_heap_t *heap, unsigned cls, uint32_t frees) {
 }
 
 void hak_bins_reset(hak_heap_t *heap) {
-    heap->grown_bytes = 0;
+    heap->grown_bytes = heap->frees = 0;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         hak_bin_t *bin = hak_heap_bin(heap, cls);
         bin->interval = interval_start(cls);
@@ -92,6 +97,8 @@ void hak_bins_reset(hak_heap_t *heap) {
         heap->shelves[cls].calm = heap->shelves[cls].waited = heap->shelves[cls].paced = 0;
         heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
         heap->shelves[cls].seen = heap->shelves[cls].recycles = false;
+        heap->shelves[cls].rare = false;
+        heap->shelves[cls].began = 0;
         heap->shelves[cls].batch = hak_bins_batch_start(cls);
         heap->shelves[cls].drains = heap->shelves[cls].scattered = 0;
         heap->shelves[cls].borrowed = 0;
@@ -102,10 +109,14 @@ void hak_bins_reset(hak_heap_t *heap) {
     heap->hold = HOLD_LEAST;
 }
 
+static size_t grown_bytes(unsigned cls, uint32_t interval) {
+    uint32_t start = interval_start(cls);
+    return interval > start ? (interval - start) * hak_class_stride(cls) : 0;
+}
+
 static void set_interval(hak_heap_t *heap, unsigned cls, uint32_t interval) {
-    size_t stride = hak_class_stride(cls);
     hak_bin_t *bin = hak_heap_bin(heap, cls);
-    size_t bytes = heap->grown_bytes - bin->interval * stride + interval * stride;
+    size_t bytes = heap->grown_bytes - grown_bytes(cls, bin->interval) + grown_bytes(cls, interval);
     if (interval > bin->interval && bytes > (size_t)HAK_HEAP_BINS_KIB << 10) {
         return;
     }
@@ -117,7 +128,7 @@ static void set_interval(hak_heap_t *heap, unsigned cls, uint32_t interval) {
 void hak_bins_widen(hak_heap_t *heap, unsigned cls) {
     uint32_t interval = hak_heap_bin(heap, cls)->interval;
     uint32_t most = interval_max(cls);
-    if (interval != most) {
+    if (interval != most && !heap->shelves[cls].rare) {
         set_interval(heap, cls, (uint32_t)hak_min(interval * 2, most));
     }
 }
@@ -286,8 +297,21 @@ static void count_drain(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     shelf->calm = 0;
-    if (++shelf->drains % DRAINS_TO_SHRINK == 0) {
+    if (++shelf->drains % DRAINS_TO_SHRINK == 0 && bin->interval > interval_start(cls)) {
         set_interval(heap, cls, (uint32_t)hak_max(bin->interval / 2, interval_start(cls)));
+    }
+}
+
+/* An interval ends. Where frees of the class come so seldom, half as wide a bin makes for no more
+ * work that counts. */
+static void note_rare(hak_heap_t *heap, unsigned cls, uint32_t frees) {
+    hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    heap->frees += frees;
+    shelf->rare = hak_class_stride(cls) > RARE_STRIDE && heap->frees - shelf->began > RARE_FREES;
+    shelf->began = heap->frees;
+    if (shelf->rare && bin->interval > RARE_LEAST) {
+        set_interval(heap, cls, (uint32_t)hak_max(bin->interval / 2, RARE_LEAST));
     }
 }
 
@@ -527,6 +551,7 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
         return;
     }
     hak_bins_add_passed(heap, cls, frees_so_far(bin, shelf));
+    note_rare(heap, cls, (uint32_t)frees_so_far(bin, shelf));
     bool is_short = bin->reserve_most == 0 && is_short_chain(bin->head);
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
     note_pace(shelf, is_short && !is_hurried(shelf));

@@ -45,6 +45,8 @@ typedef struct {
     bool regretted;            /* thread: regret_ms holds */
     bool seen;                 /* thread: its first interval has been looked at */
     bool recycles;             /* thread: blocks that went home were wanted once */
+    bool rare;                 /* thread: its last interval was a long one, see bins.h */
+    uint32_t began;            /* thread: heap.frees when its interval began */
     uint32_t batch;            /* thread: blocks that the next refill wants */
     uint32_t borrowed;         /* thread: blocks taken from the common heap */
     uint32_t drains;           /* thread: since the last refill from slabs */
@@ -104,6 +106,7 @@ typedef struct hak_heap {
     bool listed;                                /* registry.lock: is in the list of orphans */
     bool shared;                                /* const: it is the common heap */
     size_t tiny_slabs;                          /* heap.lock: slabs of tiny classes */
+    uint32_t frees;                             /* thread: in all intervals that ended */
     size_t grown_bytes;                         /* thread: by how much all intervals grew */
     uint64_t scattered[2];                      /* thread: a bit for each class that is scattered */
     uint32_t hold;                              /* thread: frees of one between two looks at all */

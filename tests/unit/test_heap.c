@@ -276,6 +276,37 @@ UNIT_CHILD(heap_interval_of_a_pulse_follows_and_shrinks_again) {
     CHECK(own_bin(64)->interval < wide);
 }
 
+/* One wide block for each 600 narrow ones, all freed later on. */
+static void seldom_wide(int rounds) {
+    static void *blocks[600];
+    static void *wide[16];
+    for (int round = 0; round < rounds; round++) {
+        void **one = &wide[round % 16];
+        hak_free(*one);
+        *one = hak_malloc(4096);
+        allocate(blocks, 600, 64);
+        release(blocks, 600);
+    }
+    release(wide, 16);
+    memset(wide, 0, sizeof wide);
+}
+
+UNIT_CHILD(heap_a_class_of_wide_blocks_that_is_rare_holds_few) {
+    hak_free(hak_malloc(4096)); /* from here on there is a heap */
+    uint32_t start = own_bin(4096)->interval;
+    CHECK(start >= 4);
+    seldom_wide(1000);
+    CHECK(own_bin(4096)->interval == 2);
+    CHECK(own_bin(64)->interval >= 128); /* narrow ones are not looked at so */
+    for (int round = 0; round < 200; round++) {
+        void *wide[32];
+        allocate(wide, 32, 4096);
+        release(wide, 32);
+    }
+    CHECK(own_bin(4096)->interval >= start); /* not rare any more */
+    CHECK(hak_tls_heap->grown_bytes <= (size_t)HAK_HEAP_BINS_KIB << 10);
+}
+
 UNIT_CHILD(heap_interval_over_leaves_a_short_bin_alone) {
     void *blocks[8];
     allocate(blocks, 8, BIG);
@@ -469,6 +500,7 @@ int main(void) {
         cmocka_unit_test(heap_free_of_many_keeps_at_most_two_intervals),
         cmocka_unit_test(heap_all_classes_together_stay_within_the_heaps_bound),
         cmocka_unit_test(heap_interval_of_a_pulse_follows_and_shrinks_again),
+        cmocka_unit_test(heap_a_class_of_wide_blocks_that_is_rare_holds_few),
         cmocka_unit_test(heap_interval_over_leaves_a_short_bin_alone),
         cmocka_unit_test(heap_block_is_free_finds_it_in_every_place),
         cmocka_unit_test(heap_refill_empties_idle_bins_before_it_takes_fresh_memory),
