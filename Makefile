@@ -213,7 +213,7 @@ stress: libhakmem.so $(call PROGRAMS,stress) ## threads, churn, forks, exits, wi
 preload: libhakmem.so ## unmodified programs: the same output as without hakmem
 	@tests/preload/run.sh libhakmem.so
 
-tools: libhakmem.so $(call PROGRAMS,tools) ## the commands in scripts/ that users run
+tools: libhakmem.so $(call PROGRAMS,tools) $(BENCH_PROGRAMS) ## the commands in scripts/ that users run
 	@tests/tools/run.sh libhakmem.so $(BUILD)/tests/tools
 
 $(BUILD)/stress-%: tests/stress/stress.c $(wildcard tests/stress/*.h) $(CORE) $(HEADERS) Makefile

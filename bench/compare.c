@@ -1,7 +1,8 @@
 /* compare.c: runs a table of workloads under several allocators and compares time and memory.
  *
  * Owns:      the order of the runs, the scratch directory, the exit status: 0; 1 where a run failed
- *            or nothing ran; 2 for bad options.
+ *            or nothing ran; 2 for bad options. A signal that ends it: what it has by then is shown
+ *            and written first.
  * Knows not: what the workloads are, how a child is run, how results are printed.
  * Threads:   one.
  *
@@ -100,8 +101,8 @@ static void open_cells(const compare_settings_t *settings, compare_result_t *res
     }
 }
 
-static void close_cells(const compare_settings_t *settings, compare_result_t *result) {
-    for (int i = 0; i < settings->allocator_count; i++) {
+static void close_cells(compare_result_t *result) {
+    for (int i = 0; i < result->cell_count; i++) {
         free(result->cells[i].samples);
     }
     free(result->cells);
@@ -150,7 +151,7 @@ static void run_cell(const compare_settings_t *settings, compare_result_t *resul
     compare_sample_t *sample = &cell->samples[cell->sample_count];
     if (run_at_a_good_moment(&command, result->row.workload->parallel, repeats, cell, sample)) {
         cell->sample_count++;
-    } else {
+    } else if (compare_interrupted() == 0) {
         cell->failed = true; /* and is not run again: a crash that takes its time wastes it once */
     }
 }
@@ -248,6 +249,41 @@ static void collect_statistics(const compare_settings_t *settings, compare_resul
     }
 }
 
+/* ---- an early end ---- */
+
+static int least_samples(const compare_result_t *result) {
+    int least = COMPARE_MAX_ROUNDS;
+    for (int i = 0; i < result->cell_count; i++) {
+        const compare_cell_t *cell = &result->cells[i];
+        if (!cell->failed && cell->sample_count < least) {
+            least = cell->sample_count;
+        }
+    }
+    return least;
+}
+
+/* What was measured before this program was told to end: whole rounds of a row, since times are
+ * compared within them. */
+static void keep_whole_rounds(compare_report_t *report) {
+    int kept = 0;
+    for (int i = 0; i < report->count; i++) {
+        compare_result_t *result = &report->results[i];
+        int rounds = least_samples(result);
+        for (int k = 0; k < result->cell_count; k++) {
+            if (result->cells[k].sample_count > rounds) {
+                result->cells[k].sample_count = rounds;
+            }
+        }
+        if (rounds == 0) {
+            skip(report, result->row.workload, "the run ended before its first round did");
+            close_cells(result);
+        } else {
+            report->results[kept++] = *result;
+        }
+    }
+    report->count = kept;
+}
+
 /* ---- the whole ---- */
 
 static void run_all(const compare_settings_t *settings, compare_result_t *results, int count) {
@@ -283,19 +319,20 @@ static bool compare_times(const compare_request_t *request, const compare_settin
     compare_report_t *report = compare_allocate(1, sizeof *report);
     open_rows(request, settings, report);
     run_all(settings, report->results, report->count);
-    bool good = false;
-    if (compare_interrupted() == 0) {
-        good = print_report(settings, report);
-        if (request->outputs[COMPARE_CSV] != NULL) {
-            compare_write_csv(request->outputs[COMPARE_CSV], settings, report->results,
-                              report->count);
-        }
-        if (request->outputs[COMPARE_HTML] != NULL) {
-            compare_write_html(request->outputs[COMPARE_HTML], settings, report);
-        }
+    if (compare_interrupted() != 0) {
+        keep_whole_rounds(report);
+        printf("\nended early by signal %d: rows have as many rounds as were whole by then\n",
+               compare_interrupted());
+    }
+    bool good = print_report(settings, report);
+    if (request->outputs[COMPARE_CSV] != NULL) {
+        compare_write_csv(request->outputs[COMPARE_CSV], settings, report->results, report->count);
+    }
+    if (request->outputs[COMPARE_HTML] != NULL) {
+        compare_write_html(request->outputs[COMPARE_HTML], settings, report);
     }
     for (int i = 0; i < report->count; i++) {
-        close_cells(settings, &report->results[i]);
+        close_cells(&report->results[i]);
     }
     free(report);
     return good;
@@ -315,6 +352,7 @@ int main(int argc, char **argv) {
     remove_scratch(&settings);
     compare_close_outputs(&request);
     if (compare_interrupted() != 0) {
+        fflush(stdout);
         compare_die_of_signal(compare_interrupted());
     }
     return good ? 0 : 1;
