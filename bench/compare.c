@@ -1,8 +1,8 @@
 /* compare.c: runs a table of workloads under several allocators and compares time and memory.
  *
  * Owns:      the order of the runs, the scratch directory, the exit status: 0; 1 where a run failed
- *            or nothing ran; 2 for bad options. A signal that ends it: what it has by then is shown
- *            and written first.
+ *            or nothing ran; 2 for bad options. A signal that ends it: what is known of times by
+ *            then is shown and written first.
  * Knows not: what the workloads are, how a child is run, how results are printed.
  * Threads:   one.
  *
@@ -138,7 +138,7 @@ static bool run_at_a_good_moment(const compare_command_t *command, bool parallel
         }
         near = near && (!parallel || compare_is_near());
     } while (!near && (*repeats)-- > 0 && compare_interrupted() == 0);
-    cell->apart_count += !near;
+    sample->apart = !near;
     return true;
 }
 
@@ -232,7 +232,7 @@ static void run_for_statistics(const compare_settings_t *settings, compare_resul
     fprintf(stderr, "compare: statistics: %s\n", result->row.workload->name);
     if (compare_run(&command, &unused, cell->reason, sizeof cell->reason)) {
         read_statistics(path, cell);
-    } else {
+    } else if (compare_interrupted() == 0) {
         cell->failed = true;
     }
 }
@@ -263,9 +263,9 @@ static int least_samples(const compare_result_t *result) {
 }
 
 /* What was measured before this program was told to end: whole rounds of a row, since times are
- * compared within them. */
-static void keep_whole_rounds(compare_report_t *report) {
-    int kept = 0;
+ * compared within them. Returns how many the row with most of them has. */
+static int keep_whole_rounds(compare_report_t *report) {
+    int kept = 0, most = 0;
     for (int i = 0; i < report->count; i++) {
         compare_result_t *result = &report->results[i];
         int rounds = least_samples(result);
@@ -279,9 +279,11 @@ static void keep_whole_rounds(compare_report_t *report) {
             close_cells(result);
         } else {
             report->results[kept++] = *result;
+            most = rounds > most ? rounds : most;
         }
     }
     report->count = kept;
+    return most;
 }
 
 /* ---- the whole ---- */
@@ -310,17 +312,18 @@ static bool print_report(const compare_settings_t *settings, const compare_repor
         compare_print_matrices(settings, report->results, report->count);
         compare_print_summary(settings, report->results, report->count);
     } else {
-        printf("\nnothing to run\n");
+        printf("\n%s\n", settings->ended_early ? "no row has a whole round" : "nothing to run");
     }
     return good;
 }
 
-static bool compare_times(const compare_request_t *request, const compare_settings_t *settings) {
+static bool compare_times(const compare_request_t *request, compare_settings_t *settings) {
     compare_report_t *report = compare_allocate(1, sizeof *report);
     open_rows(request, settings, report);
     run_all(settings, report->results, report->count);
     if (compare_interrupted() != 0) {
-        keep_whole_rounds(report);
+        settings->rounds = keep_whole_rounds(report);
+        settings->ended_early = true;
         printf("\nended early by signal %d: rows have as many rounds as were whole by then\n",
                compare_interrupted());
     }

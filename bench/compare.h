@@ -52,6 +52,7 @@ typedef struct {
     int allocator_count;
     int rounds;
     bool quick;
+    bool ended_early;           /* rounds are those of the row that has most */
     const char *bench_dir;      /* programs of mimalloc-bench; NULL: none */
     const char *bench_inputs;   /* where their input files are; NULL: not given */
     char own_dir[PATH_MAX];     /* where this program and the workloads beside it are */
@@ -174,9 +175,10 @@ typedef struct {
     double peak_rss_mib;
     double minor_faults;
     double major_faults;
+    bool apart; /* taken while the processors were not near: see compare_moment.c */
 } compare_sample_t;
 
-/* Names a field of the sample, all of which are doubles. */
+/* Names a field of the sample that is a double. */
 #define COMPARE_FIELD(name) offsetof(compare_sample_t, name)
 
 /* Runs the command to its end. False: it failed, with the reason. */
@@ -203,7 +205,6 @@ void compare_die_of_signal(int signal_number);
 typedef struct {
     compare_sample_t *samples; /* one for each round */
     int sample_count;
-    int apart_count; /* of them, taken while the processors were not near: see compare_moment.c */
     bool failed;
     char reason[COMPARE_MAX_REASON_CHARS];
     double superslabs;    /* from the statistics file, or COMPARE_UNKNOWN */

@@ -51,9 +51,10 @@ void compare_describe(const compare_settings_t *settings, compare_machine_t *mac
                  sysconf(_SC_NPROCESSORS_ONLN), model);
     compare_text(machine->system, sizeof machine->system, "%s %s, %s", name.sysname, name.release,
                  libc);
-    compare_text(machine->runs, sizeof machine->runs, "%s, %d round%s%s, %s",
+    compare_text(machine->runs, sizeof machine->runs, "%s, %d round%s%s%s, %s",
                  settings->quick ? "quick" : "full", settings->rounds,
-                 settings->rounds == 1 ? "" : "s", settings->rounds == 1 ? "" : ", medians", date);
+                 settings->rounds == 1 ? "" : "s", settings->rounds == 1 ? "" : ", medians",
+                 settings->ended_early ? ", ended early" : "", date);
 }
 
 void compare_print_machine(const compare_settings_t *settings) {
@@ -149,8 +150,11 @@ static void print_moments(const compare_settings_t *settings, const compare_resu
     int parallel = 0, apart = 0;
     for (int k = 0; k < count; k++) {
         for (int i = 0; i < settings->allocator_count && results[k].row.workload->parallel; i++) {
-            parallel += results[k].cells[i].sample_count;
-            apart += results[k].cells[i].apart_count;
+            const compare_cell_t *cell = &results[k].cells[i];
+            parallel += cell->sample_count;
+            for (int round = 0; round < cell->sample_count; round++) {
+                apart += cell->samples[round].apart;
+            }
         }
     }
     if (parallel > 0) {
