@@ -235,8 +235,9 @@ LAYOUT_PROGRAMS := "true" "sed -n 1p Makefile" "bash -c true" "fixed_size 64 100
 layout: libhakmem.so $(BENCH_PROGRAMS) ## write the order of functions in the library, src/layout.txt
 	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh list libhakmem.so src/layout.txt $(LAYOUT_PROGRAMS)
 
-check-layout: libhakmem.so ## how much of the library a small program maps
-	@scripts/layout.sh check libhakmem.so
+check-layout: libhakmem.so $(BENCH_PROGRAMS) ## how much of the library small programs map
+	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh check libhakmem.so "fixed_size 64 1000000000" \
+	    "waves 64 1000 1000000" "producer_consumer 2 1 64"
 
 check-object: libhakmem.so ## hit paths: no stack frame, no lock prefix, no call
 	@scripts/check-object.sh libhakmem.so

@@ -4,13 +4,14 @@
 # usage: layout.sh script LIST OBJECTS LINK...   the linker's script for LINK of OBJECTS (one word)
 #        layout.sh list LIB LIST PROGRAM... -- PROGRAM...
 #                                               writes LIST: what the programs (command lines) run
-#        layout.sh check LIB                    how much of it a small program maps; fails above 96 KiB
+#        layout.sh check LIB PROGRAM...         how much of it small ones map that run for a while;
+#                                               fails above 96 KiB
 #
 # The kernel maps a file's pages in windows of 64 KiB: at the first touch all of a window that is
 # cached. So all constants lie in front, with the headers. The functions of LIST up to its empty line,
-# which are those of programs with small blocks alone, stand at the end of the code, in a window that
-# ends with them; the others of LIST in the one before; and what lies in front, reports, the hardened
-# mode, is not resident before somebody needs it. The segments are aligned to windows; loaders since
+# those of programs with small blocks alone, stand at the end of the code, in a window that ends with
+# them; the others of LIST in the window before; and what lies in front, reports, the hardened mode,
+# is not resident before somebody needs it. The segments are aligned to windows; loaders since
 # glibc 2.35 see to that, older ones lose some of the effect.
 #
 # What is written to costs a page each: small variables stand together, the tables of the hardened mode
@@ -26,20 +27,21 @@ mapped_kib_most=96
 small_variable=1024
 written_by_all='*(.bss.hak_pool)' # larger, but every program writes to it
 
+# Nothing where there is no such tool, or objects are not what the linker will see (LTO).
 sections() {
     # shellcheck disable=SC2086 # names of files, a list
-    size -A -d $1 | awk '$1 ~ /^\.(text|bss)\../ {print $1, $2}'
+    { size -A -d $1 2>/dev/null || true; } | awk '$1 ~ /^\.(text|bss)\../ {print $1, $2}'
 }
 
-# What of the code goes where: lines `first`, `last` or `other` and the section. A function stands with
-# its part that gcc thinks runs seldom: that often is the way of a miss.
+# Lines `small`, `large` or `other` and a section of code, by where its function is listed. A function
+# stands with its part that gcc thinks runs seldom: that often is the way of a miss.
 place_code() {
     sections "$2" | awk -v list="$1" '
         BEGIN {
-            place = "first"
+            place = "small"
             while ((getline name < list) > 0) {
                 if (name == "") {
-                    place = "last"
+                    place = "large"
                 }
                 places[name] = place
             }
@@ -65,10 +67,10 @@ print_script() {
     local code variables
     code=$(place_code "$1" "$2")
     variables="$(small_variables "$2") $written_by_all"
-    { "${@:3}" -Wl,--verbose -o /dev/null 2>/dev/null || true; } | awk -v window=$window \
-        -v code="$code" -v variables="$variables" '
+    { "${@:3}" -Wl,--verbose -o /dev/null 2>/dev/null || true; } |
+        code=$code variables=$variables awk -v window=$window '
         BEGIN {
-            lines = split(code, line, "\n")
+            lines = split(ENVIRON["code"], line, "\n")
             for (i = 1; i <= lines; i++) {
                 split(line[i], word, " ")
                 sections[word[1]] = sections[word[1]] "    *(" word[2] ")\n"
@@ -86,6 +88,10 @@ print_script() {
             }
             next
         }
+        /^  PROVIDE \(__etext/ {
+            put_ends++
+            put(ends)
+        }
         /^  \. = ALIGN\(CONSTANT \(MAXPAGESIZE\)\);/ && !put_constants {
             put_constants++
             put("  .rodata : { *(.rodata .rodata.* .gnu.linkonce.r.*) }")
@@ -95,19 +101,12 @@ print_script() {
             put($0)
             getline
             put($0)
-            put(sections["other"] sections["last"] "    . = ALIGN(" window ");")
-            put(sections["first"])
+            put(sections["other"] sections["large"] "    . = ALIGN(" window ");")
+            put(sections["small"])
             put("    *libgcc.a:*(.text .text.*) *libc_nonshared.a:*(.text .text.*)")
             put("    *crti.o(.text) *crtbegin*.o(.text)")
-            in_code = 1
             next
         }
-        in_code && /^  }/ {
-            in_code = 0
-            put($0)
-            next
-        }
-        /^  PROVIDE \(__etext/ {put(ends)}
         /^  \.tdata[ \t]+:/ {
             put_bound++
             put("  .data.rel.ro.first : { *(.data.rel.ro.*hak_no_heaps) }")
@@ -115,13 +114,13 @@ print_script() {
         /^   \*\(\.dynbss\)/ {
             put_variables++
             put($0)
-            put("   " variables)
+            put("   " ENVIRON["variables"])
             next
         }
         {put($0)}
         END {
-            if (took_constants == 1 && took_ends >= 3 && put_constants == 1 && put_code == 1 &&
-                put_bound == 1 && put_variables == 1) {
+            if (sections["small"] != "" && took_constants == 1 && took_ends >= 3 && put_ends == 1 &&
+                put_constants == 1 && put_code == 1 && put_bound == 1 && put_variables == 1) {
                 printf "%s", script
             }
         }'
@@ -167,25 +166,56 @@ write_list() {
     echo "$2: $(wc -l <"$profiles/small") functions in front of $(grep -c . "$2")"
 }
 
-# Only where it was placed so, and the kernel's windows and pages are as they mostly are.
+# KiB of code and constants of the library that the program maps while it runs.
+mapped_kib() {
+    local pid
+    # shellcheck disable=SC2086 # a command line is split
+    env -i PATH="$PATH" LD_PRELOAD="$(realpath "$1")" $2 >/dev/null &
+    pid=$!
+    sleep 0.3
+    sed -n "/$(basename "$1")/,/^Rss/p" "/proc/$pid/smaps" |
+        awk '/^[0-9a-f]+-/ {mode = $2} /^Rss/ && mode != "rw-p" {kib += $2} END {print kib + 0}'
+    kill $pid
+    wait $pid 2>/dev/null || true
+}
+
+# Why it cannot be said of this library and machine.
+cannot_be_checked() {
+    local sections libc
+    sections=$(readelf -SW "$1")
+    libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || true)
+    if [[ $(uname -m) != x86_64 ]]; then
+        echo "only x86-64 is known"
+    elif [[ $sections != *data.rel.ro.first* ]]; then
+        echo "the linker's own order"
+    elif ! printf '%s\n' "glibc 2.35" "$libc" | sort -VC; then
+        echo "the loader of ${libc:-this libc} aligns no segments"
+    fi
+}
+
 check_mapped() {
-    local kib
-    if [[ $(uname -m) != x86_64 ]] || ! readelf -SW "$1" | grep -q data.rel.ro.first; then
-        echo "check-layout: not placed, skipped"
+    local kib why
+    why=$(cannot_be_checked "$1")
+    if [[ -n $why ]]; then
+        echo "check-layout: $why, skipped"
         return
     fi
-    kib=$(LD_PRELOAD=$(realpath "$1") sed -n "/$(basename "$1")/,/^Rss/p" /proc/self/smaps |
-        awk '/^[0-9a-f]+-/ {mode = $2} /^Rss/ && mode != "rw-p" {kib += $2} END {print kib}')
-    echo "check-layout: a small program maps ${kib:=0} KiB of code and constants"
-    if ((kib == 0 || kib > mapped_kib_most)); then
-        echo "FAIL $1: more than $mapped_kib_most KiB, is src/layout.txt old? make layout"
-        return 1
-    fi
+    for program in "${@:2}"; do
+        kib=$(mapped_kib "$1" "$program")
+        echo "check-layout: $kib KiB of code and constants resident in: $program"
+        if ((kib == 0)); then
+            echo "FAIL $1: not loaded"
+            return 1
+        elif ((kib > mapped_kib_most)); then
+            echo "FAIL $1: more than $mapped_kib_most KiB. Is src/layout.txt old? make layout"
+            return 1
+        fi
+    done
 }
 
 case ${1-} in
 script) print_script "${@:2}" ;;
 list) write_list "${@:2}" ;;
 check) check_mapped "${@:2}" ;;
-*) sed -n 's/^# //; 4,7p' "$0" >&2; exit 2 ;;
+*) sed -n 's/^# //; 4,8p' "$0" >&2; exit 2 ;;
 esac

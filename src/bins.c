@@ -26,11 +26,14 @@
 #define HURRY_SHARE 8
 /* So many blocks in a bin are not worth a look. */
 #define SHORT_CHAIN 4
-/* While a heap frees so many blocks, a class of wide ones that has less than an interval of them is
- * rare, and one of this size wide: what all such classes hold adds up to megabytes. */
+/* An interval of a class of wide blocks is a long one if it lasts for so many frees of the heap,
+ * and a class rare after two of them: what all such classes hold adds up to megabytes. */
 #define RARE_FREES 2048
+#define RARE_FEW 2
 #define RARE_STRIDE HAK_TINY_MAX
 #define RARE_LEAST 2
+/* No class is rare that is refilled so many times within an interval. */
+#define BUSY_REFILLS 4
 /* So many short intervals in a row are no end of a burst. */
 #define PACED_FEW 8
 /* After so many frees of a class, fewer of wide blocks, a heap sees whether all that it holds
@@ -84,6 +87,8 @@ uint32_t hak_bins_batch_start(unsigned cls) {
 static void start_interval(hak_heap_t *heap, unsigned cls, uint32_t frees) {
     int32_t room = (int32_t)frees - 1; /* it ends with the free that finds no room */
     heap->shelves[cls].room_start = room;
+    heap->shelves[cls].began = heap->frees;
+    heap->shelves[cls].refilled = 0;
     hak_heap_bin(heap, cls)->room = room;
 }
 
@@ -97,8 +102,7 @@ void hak_bins_reset(hak_heap_t *heap) {
         heap->shelves[cls].calm = heap->shelves[cls].waited = heap->shelves[cls].paced = 0;
         heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
         heap->shelves[cls].seen = heap->shelves[cls].recycles = false;
-        heap->shelves[cls].rare = false;
-        heap->shelves[cls].began = 0;
+        heap->shelves[cls].rare = 0;
         heap->shelves[cls].batch = hak_bins_batch_start(cls);
         heap->shelves[cls].drains = heap->shelves[cls].scattered = 0;
         heap->shelves[cls].borrowed = 0;
@@ -128,7 +132,7 @@ static void set_interval(hak_heap_t *heap, unsigned cls, uint32_t interval) {
 void hak_bins_widen(hak_heap_t *heap, unsigned cls) {
     uint32_t interval = hak_heap_bin(heap, cls)->interval;
     uint32_t most = interval_max(cls);
-    if (interval != most && !heap->shelves[cls].rare) {
+    if (interval != most && heap->shelves[cls].rare < RARE_FEW) {
         set_interval(heap, cls, (uint32_t)hak_min(interval * 2, most));
     }
 }
@@ -302,16 +306,25 @@ static void count_drain(hak_heap_t *heap, unsigned cls) {
     }
 }
 
-/* An interval ends. Where frees of the class come so seldom, half as wide a bin makes for no more
- * work that counts. */
-static void note_rare(hak_heap_t *heap, unsigned cls, uint32_t frees) {
+/* An interval ends. Two long ones in a row: frees of the class come so seldom that half as wide a
+ * bin makes for no more work that counts. One alone may be where the class was not in use. */
+static void note_span(hak_heap_t *heap, unsigned cls, uint32_t frees) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     heap->frees += frees;
-    shelf->rare = hak_class_stride(cls) > RARE_STRIDE && heap->frees - shelf->began > RARE_FREES;
-    shelf->began = heap->frees;
-    if (shelf->rare && bin->interval > RARE_LEAST) {
+    uint32_t span = heap->frees - shelf->began;
+    if (hak_class_stride(cls) <= RARE_STRIDE) {
+        return;
+    }
+    if (span > RARE_FREES) {
+        shelf->rare = (uint8_t)hak_min(shelf->rare + 1U, RARE_FEW);
+    } else if (span < RARE_FREES / 4) {
+        shelf->rare = 0;
+    }
+    if (span > RARE_FREES && shelf->rare == RARE_FEW && bin->interval > RARE_LEAST) {
         set_interval(heap, cls, (uint32_t)hak_max(bin->interval / 2, RARE_LEAST));
+    } else if (shelf->rare == 0 && bin->interval < interval_start(cls)) {
+        set_interval(heap, cls, (uint32_t)hak_min(bin->interval * 2, interval_start(cls)));
     }
 }
 
@@ -551,7 +564,7 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
         return;
     }
     hak_bins_add_passed(heap, cls, frees_so_far(bin, shelf));
-    note_rare(heap, cls, (uint32_t)frees_so_far(bin, shelf));
+    note_span(heap, cls, (uint32_t)frees_so_far(bin, shelf));
     bool is_short = bin->reserve_most == 0 && is_short_chain(bin->head);
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
     note_pace(shelf, is_short && !is_hurried(shelf));
@@ -580,8 +593,20 @@ void hak_bins_note_refill(hak_heap_t *heap, unsigned cls, unsigned count) {
     bin->head_most = (int32_t)count - frees_so_far(bin, &heap->shelves[cls]);
 }
 
+/* Refills are as wide as the interval, which no free may ever end: many of them end it so. */
+static void note_refilled(hak_heap_t *heap, unsigned cls) {
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    shelf->refilled = (uint8_t)hak_min(shelf->refilled + 1U, BUSY_REFILLS);
+    if (shelf->refilled == BUSY_REFILLS &&
+        hak_heap_bin(heap, cls)->interval < interval_start(cls)) {
+        shelf->rare = 0;
+        set_interval(heap, cls, interval_start(cls));
+    }
+}
+
 void hak_bins_note_miss(hak_heap_t *heap, unsigned cls) {
     hak_shelf_t *shelf = &heap->shelves[cls];
+    note_refilled(heap, cls);
     set_scattered(heap, cls, 0);
     if (shelf->drains != 0) {
         shelf->drains = 0;

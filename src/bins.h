@@ -21,6 +21,10 @@
  * is out can be in this bin; if all are, they go home, and so do the slabs: a flush. A refill that
  * follows one regrets it, and there is no other within the decay time: waves keep their blocks.
  *
+ * Of wide blocks, an interval that lasts for thousands of frees of the heap makes for no work that
+ * counts, and neither would shorter ones. So a class whose intervals are all so long is rare: they
+ * become shorter than any is at first, until the class is used more.
+ *
  * A thread that only frees what others allocated, and in no order, gathers nothing by waiting: each
  * block in a bin may keep another slab from going home, for as long as the thread sleeps. Such a
  * class is scattered: it holds a handful, and a look at one sends home what all of them hold.

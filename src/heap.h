@@ -25,10 +25,10 @@ extern HAK_HIDDEN _Thread_local hak_heap_t *hak_tls_in_hand
     __attribute__((tls_model("initial-exec")));
 /* Of those two there is only what hit paths read, and it is never written to: each page of a
  * library's data that is written is one in all programs. Whoever takes a miss compares the pointer
- * before anything else. The second lies one bin further in the same memory: its bins are empty ones
- * of the first, but for that of tag 0xFF, which no slot has. */
+ * before anything else. The second lies one bin further in the same memory, so that its bins are
+ * empty ones of the first. */
 typedef struct {
-    hak_bin_t bins[256];
+    hak_bin_t bins[HAK_TAGS + 1];
     const hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1 + sizeof(hak_bin_t) / sizeof(void *)];
 } hak_no_heaps_t;
 _Static_assert(offsetof(hak_no_heaps_t, tiny_bins) == offsetof(hak_heap_t, tiny_bins) &&

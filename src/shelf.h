@@ -45,7 +45,8 @@ typedef struct {
     bool regretted;            /* thread: regret_ms holds */
     bool seen;                 /* thread: its first interval has been looked at */
     bool recycles;             /* thread: blocks that went home were wanted once */
-    bool rare;                 /* thread: its last interval was a long one, see bins.h */
+    uint8_t rare;              /* thread: long intervals in a row, see bins.h */
+    uint8_t refilled;          /* thread: refills from slabs within its interval */
     uint32_t began;            /* thread: heap.frees when its interval began */
     uint32_t batch;            /* thread: blocks that the next refill wants */
     uint32_t borrowed;         /* thread: blocks taken from the common heap */
@@ -96,7 +97,7 @@ _Static_assert(sizeof(hak_event_t) == 16, "a ring of events is 1 KiB");
 typedef enum { HAK_HEAP_OWNED, HAK_HEAP_ORPHAN } hak_heap_state_t;
 
 typedef struct hak_heap {
-    hak_bin_t bins[256];                         /* by tag; those of no class stay untouched */
+    hak_bin_t bins[HAK_TAGS + 1];                /* by tag; one more, see hak_no_heaps */
     hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1]; /* const: the bin by (size + 15) / 16 */
     hak_lock_t lock;
     _Atomic uint32_t state;                     /* atomic: see hak_home_help() */

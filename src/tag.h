@@ -19,6 +19,7 @@ enum {
     HAK_TAG_EMPTY = 0x82,    /* a released slot, memory still there */
     HAK_TAG_LARGE = 0x90,    /* page runs of the large tier */
     HAK_TAG_CLASS = 0xA0,    /* + class: a slab at work */
+    HAK_TAGS = 0x100,        /* what a byte can say, valid or not */
 };
 
 _Static_assert(HAK_TAG_CLASS + HAK_CLASSES < 0xFF, "tags of classes fit a byte below 0xFF");

@@ -276,28 +276,31 @@ UNIT_CHILD(heap_interval_of_a_pulse_follows_and_shrinks_again) {
     CHECK(own_bin(64)->interval < wide);
 }
 
-/* One wide block for each 600 narrow ones, all freed later on. */
-static void seldom_wide(int rounds) {
+/* One wide block for each 600 narrow ones, all freed later on: its class becomes rare. */
+static void seldom_wide(void) {
     static void *blocks[600];
     static void *wide[16];
-    for (int round = 0; round < rounds; round++) {
+    for (int round = 0; round < 1000; round++) {
         void **one = &wide[round % 16];
         hak_free(*one);
         *one = hak_malloc(4096);
         allocate(blocks, 600, 64);
         release(blocks, 600);
     }
-    release(wide, 16);
-    memset(wide, 0, sizeof wide);
+    CHECK(own_bin(4096)->interval == 2);
+    CHECK(own_bin(64)->interval >= 128); /* narrow ones are not looked at so */
 }
 
-UNIT_CHILD(heap_a_class_of_wide_blocks_that_is_rare_holds_few) {
+static uint32_t start_of_wide(void) {
     hak_free(hak_malloc(4096)); /* from here on there is a heap */
     uint32_t start = own_bin(4096)->interval;
     CHECK(start >= 4);
-    seldom_wide(1000);
-    CHECK(own_bin(4096)->interval == 2);
-    CHECK(own_bin(64)->interval >= 128); /* narrow ones are not looked at so */
+    return start;
+}
+
+UNIT_CHILD(heap_a_class_of_wide_blocks_that_is_rare_holds_few) {
+    uint32_t start = start_of_wide();
+    seldom_wide();
     for (int round = 0; round < 200; round++) {
         void *wide[32];
         allocate(wide, 32, 4096);
@@ -305,6 +308,32 @@ UNIT_CHILD(heap_a_class_of_wide_blocks_that_is_rare_holds_few) {
     }
     CHECK(own_bin(4096)->interval >= start); /* not rare any more */
     CHECK(hak_tls_heap->grown_bytes <= (size_t)HAK_HEAP_BINS_KIB << 10);
+}
+
+UNIT_CHILD(heap_a_class_that_was_rare_is_refilled_and_drained_as_at_first) {
+    static void *wide[400];
+    uint32_t start = start_of_wide();
+    seldom_wide();
+    allocate(wide, 400, 4096);
+    CHECK(own_bin(4096)->interval == start);
+    seldom_wide();
+    release(wide, 400);
+    CHECK(own_bin(4096)->interval >= start);
+}
+
+UNIT_CHILD(heap_one_long_interval_makes_no_class_rare) {
+    void *wide[64];
+    static void *blocks[1024];
+    uint32_t start = start_of_wide();
+    for (int round = 0; round < 20; round++) {
+        for (int wave = 0; wave < 8; wave++) { /* the class is not in use */
+            allocate(blocks, 1024, 64);
+            release(blocks, 1024);
+        }
+        allocate(wide, 64, 4096);
+        release(wide, 64);
+        CHECK(own_bin(4096)->interval >= start);
+    }
 }
 
 UNIT_CHILD(heap_interval_over_leaves_a_short_bin_alone) {
@@ -501,6 +530,8 @@ int main(void) {
         cmocka_unit_test(heap_all_classes_together_stay_within_the_heaps_bound),
         cmocka_unit_test(heap_interval_of_a_pulse_follows_and_shrinks_again),
         cmocka_unit_test(heap_a_class_of_wide_blocks_that_is_rare_holds_few),
+        cmocka_unit_test(heap_a_class_that_was_rare_is_refilled_and_drained_as_at_first),
+        cmocka_unit_test(heap_one_long_interval_makes_no_class_rare),
         cmocka_unit_test(heap_interval_over_leaves_a_short_bin_alone),
         cmocka_unit_test(heap_block_is_free_finds_it_in_every_place),
         cmocka_unit_test(heap_refill_empties_idle_bins_before_it_takes_fresh_memory),
