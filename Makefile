@@ -237,7 +237,7 @@ layout: libhakmem.so $(BENCH_PROGRAMS) ## write the order of functions in the li
 
 check-layout: libhakmem.so $(BENCH_PROGRAMS) ## how much of the library small programs map
 	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh check libhakmem.so "fixed_size 64 1000000000" \
-	    "waves 64 1000 1000000" "producer_consumer 2 1 64"
+	    "waves 64 1000 1000000" "producer_consumer 20 1 64"
 
 check-object: libhakmem.so ## hit paths: no stack frame, no lock prefix, no call
 	@scripts/check-object.sh libhakmem.so

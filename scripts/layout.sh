@@ -168,10 +168,14 @@ write_list() {
 
 # KiB of code and constants of the library that the program maps while it runs.
 mapped_kib() {
-    local pid
+    local pid i
     # shellcheck disable=SC2086 # a command line is split
     env -i PATH="$PATH" LD_PRELOAD="$(realpath "$1")" $2 >/dev/null &
     pid=$!
+    for ((i = 0; i < 100; i++)); do # a busy machine takes its time
+        sleep 0.1
+        grep -q "$(basename "$1")" "/proc/$pid/maps" && break
+    done
     sleep 0.3
     sed -n "/$(basename "$1")/,/^Rss/p" "/proc/$pid/smaps" |
         awk '/^[0-9a-f]+-/ {mode = $2} /^Rss/ && mode != "rw-p" {kib += $2} END {print kib + 0}'

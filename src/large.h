@@ -1,6 +1,6 @@
 /* large.h: blocks above the mid tier's: runs of pages, straight from mmap.
  *
- * Owns:      the 2 MiB units tagged HAK_TAG_LARGE; runs, live and free; which free ones to keep.
+ * Owns:      the blocks, which are live runs; the lock of all runs. The others: run_free.h.
  * Knows not: heaps, classes.
  * Threads:   any; everything is guarded by the large tier's lock (rank 2), but that the slack of a
  *            block is written when it is nobody else's already.
