@@ -251,6 +251,7 @@ static void collect_statistics(const compare_settings_t *settings, compare_resul
 
 /* ---- an early end ---- */
 
+/* Of those that did not fail; where all did, there is nothing to keep in step. */
 static int least_samples(const compare_result_t *result) {
     int least = COMPARE_MAX_ROUNDS;
     for (int i = 0; i < result->cell_count; i++) {
@@ -270,16 +271,15 @@ static int keep_whole_rounds(compare_report_t *report) {
         compare_result_t *result = &report->results[i];
         int rounds = least_samples(result);
         for (int k = 0; k < result->cell_count; k++) {
-            if (result->cells[k].sample_count > rounds) {
-                result->cells[k].sample_count = rounds;
-            }
+            compare_cell_t *cell = &result->cells[k];
+            cell->sample_count = cell->sample_count < rounds ? cell->sample_count : rounds;
+            most = cell->sample_count > most ? cell->sample_count : most;
         }
         if (rounds == 0) {
             skip(report, result->row.workload, "the run ended before its first round did");
             close_cells(result);
         } else {
             report->results[kept++] = *result;
-            most = rounds > most ? rounds : most;
         }
     }
     report->count = kept;
