@@ -50,9 +50,12 @@
  * touch the middle: they do not count. */
 #define HAK_HUGE_FROM_SLABS (((size_t)32 << 20) / HAK_SLOT_BYTES)
 
-/* A producer that has put slabs of this many slots on a heap's ready list empties it on the owner's
- * behalf: the owner may be asleep, and memory must not wait for it. */
-#define HAK_READY_PATIENCE 4
+/* A producer that has put slabs of so many slots on a heap's ready list empties it on the owner's
+ * behalf: the owner may be asleep, and memory must not wait for it. A share of what the heap has,
+ * since owners of many slabs that only come to run now and then would be helped all the time. */
+#define HAK_PATIENCE_SHARE 2
+#define HAK_PATIENCE_LEAST 4U
+#define HAK_PATIENCE_MOST 32U
 
 /* A single block that comes and goes is kept for the next time up to this size. */
 #define HAK_PULSE_MAX_BYTES ((size_t)32 << 20)

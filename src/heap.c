@@ -64,8 +64,7 @@ static hak_slab_t *adopt_from_locked(hak_heap_t *heap, hak_heap_t *orphan, unsig
         hak_home_unlist_slab_locked(orphan, slab);
         hak_home_count_slab_locked(orphan, cls, -1);
         hak_home_move_out_locked(orphan, heap, slab);
-        /* Under both locks. A producer may still read the old owner: hak_home_drain_ready_locked().
-         */
+        /* Under both locks. A producer may still read the old owner: sort_ready_locked(). */
         hak_store_relaxed(&slab->owner, heap);
         HAK_COUNT(adopted_slabs);
     }
@@ -205,17 +204,20 @@ static unsigned fresh_most(const hak_heap_t *heap, unsigned cls) {
                              hak_bins_batch_start(cls));
 }
 
-/* The one place where blocks come from. The order is the invariant: what others sent back first,
- * then, slab by slab, free blocks before uncarved ones, then an orphan's slab, then the pool. */
+/* The one place where a slab's blocks come from, after what others sent back. The order is the
+ * invariant: slab by slab, free blocks before uncarved ones, then an orphan's slab, then the pool.
+ */
 static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain_t *chain) {
-    heap->refills[HAK_FROM_REMOTE] += hak_home_drain_ready_locked(heap);
     unsigned fresh = fresh_most(heap, cls);
     for (int tries = 0; tries < REFILL_SLABS; tries++) {
         hak_slab_t *slab = heap->shelves[cls].slabs;
         hak_source_t source = HAK_FROM_NEXT;
+        if (slab == NULL && chain->count == 0 && hak_home_drain_ready_locked(heap)) {
+            slab = heap->shelves[cls].slabs; /* and of other classes, slabs may have become free */
+        }
         if (slab == NULL && chain->count == 0) {
             slab = obtain_slab_locked(heap, cls, &source);
-        } else if (tries == 0) {
+        } else if (slab != NULL && tries == 0) {
             source = slab->free_count != 0 ? HAK_FROM_FREE : HAK_FROM_CARVE;
         }
         if (slab == NULL) {
@@ -237,6 +239,12 @@ static void fill_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain
             return;
         }
     }
+}
+
+/* No more than is wanted. */
+static void fill_exactly_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain_t *chain) {
+    heap->refills[HAK_FROM_REMOTE] += hak_home_drain_ready_locked(heap);
+    fill_locked(heap, cls, want, chain);
 }
 
 /* A block leaves the free ones. */
@@ -282,7 +290,7 @@ static bool borrow_locked(hak_heap_t *heap, unsigned cls, size_t want, hak_chain
     if (left == 0 || !try_patiently(&common->lock)) {
         return false;
     }
-    fill_locked(common, cls, (unsigned)hak_min(want, left), chain);
+    fill_exactly_locked(common, cls, (unsigned)hak_min(want, left), chain);
     hak_unlock(&common->lock);
     hak_home_help(common);
     heap->shelves[cls].borrowed += chain->count;
@@ -297,7 +305,11 @@ static void *refill_locked(hak_heap_t *heap, unsigned cls) {
     unsigned most = hak_options.refill != 0 ? hak_options.refill : UINT32_MAX;
     unsigned want = (unsigned)hak_min(shelf->batch, most);
     if (!borrow_locked(heap, cls, want, &chain)) {
-        fill_locked(heap, cls, want, &chain);
+        chain = hak_home_receive_locked(heap, cls, want);
+        heap->refills[HAK_FROM_REMOTE] += chain.count != 0;
+        if (chain.count < (want + 1) / 2) {
+            fill_locked(heap, cls, want, &chain);
+        }
     }
     shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, bin->interval);
     hak_bin_splice(bin, chain.head, chain.tail);
@@ -449,7 +461,7 @@ static void *alloc_from_borrowed(unsigned cls) {
         return NULL;
     }
     hak_lock(&heap->lock);
-    fill_locked(heap, cls, 1, &chain);
+    fill_exactly_locked(heap, cls, 1, &chain);
     void *block = chain.head != NULL ? live(chain.head) : NULL;
     hak_unlock(&heap->lock);
     hak_lock(&registry.lock);
@@ -553,9 +565,12 @@ void hak_heap_after_fork_in_child(void) {
         hak_store_seq(&heap->state, HAK_HEAP_ORPHAN);
         list_orphan(heap, true);
     }
-    /* Lost threads will not look at their ready lists any more. Every lock is free by now. */
+    /* Lost threads will not look at their ready lists any more, nor at what waits. Every lock is
+     * free by now. */
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
-        hak_home_help(heap);
+        hak_lock(&heap->lock);
+        hak_home_drain_ready_locked(heap);
+        hak_unlock(&heap->lock);
     }
     hak_cancel_restore(cancel_type);
 }

@@ -59,7 +59,7 @@ static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
 static void push_ready(hak_heap_t *owner, hak_slab_t *slab) {
     uint32_t slots = slab->slots; /* after the push the slab may be gone */
     hak_ready_push(&owner->ready, slab);
-    hak_add_relaxed(&owner->ready_count, slots); /* not before: hak_home_drain_ready_locked() */
+    hak_add_relaxed(&owner->ready_count, slots); /* not before: sort_ready_locked() */
     hak_home_help(owner);
 }
 
@@ -71,6 +71,8 @@ static void add_out(hak_heap_t *heap, unsigned cls, unsigned blocks) {
 
 void hak_home_count_slab_locked(hak_heap_t *heap, unsigned cls, int change) {
     heap->shelves[cls].slab_count += (uint32_t)change;
+    uint32_t slots = (uint32_t)change * hak_class_info[cls].slots;
+    hak_store_relaxed(&heap->slots, hak_load_relaxed(&heap->slots) + slots); /* a late look: fine */
     heap->tiny_slabs += cls < HAK_TINY_CLASSES ? (size_t)change : 0;
 }
 
@@ -89,31 +91,88 @@ unsigned hak_home_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
     return taken;
 }
 
-/* Empties the ready list. A slab that was adopted while a producer was on its way here belongs to
- * another heap by now and is passed on, its queue untouched. The count starts anew before the list
- * is taken: a slab that comes later is counted later; one too many makes help come early. */
-bool hak_home_drain_ready_locked(hak_heap_t *heap) {
-    bool any = false;
+/* ---- Remote queues --------------------------------------------------------------------------- */
+
+/* Slabs off the ready list wait, each with others of its class, for the next refill of the class.
+ * Until then their queues grow, and the lines that producers write stay with them: were each refill
+ * to empty the queues of all classes, those lines would go back and forth for a handful of blocks.
+ *
+ * A slab that was adopted while a producer was on its way here belongs to another heap by now and
+ * is passed on, its queue untouched. The count starts anew before the list is taken: a slab that
+ * comes later is counted later; one too many makes help come early. */
+static void sort_ready_locked(hak_heap_t *heap) {
     hak_store_relaxed(&heap->ready_count, 0);
     hak_slab_t *slab = hak_ready_take_all(&heap->ready);
     while (slab != NULL) {
         hak_slab_t *next = hak_load_relaxed(&slab->ready_next); /* seen with the list */
         hak_heap_t *owner = hak_load_relaxed(&slab->owner);
         if (HAK_LIKELY(owner == heap)) {
-            unsigned home = hak_slab_drain_remote(slab);
-            if (home != 0) {
-                any = true;
-                hak_heap_note_locked(heap, HAK_EVENT_RECEIVED, slab->cls, hak_slab_base(slab),
-                                     home);
-                add_out(heap, slab->cls, -home);
-                settle_slab_locked(heap, slab);
-            }
+            hak_shelf_t *shelf = &heap->shelves[slab->cls];
+            hak_store_relaxed(&slab->ready_next, shelf->waiting);
+            shelf->waiting = slab;
+            heap->waiting_slots += slab->slots;
         } else {
             push_ready(owner, slab);
         }
         slab = next;
     }
+}
+
+static hak_slab_t *take_waiting_locked(hak_heap_t *heap, unsigned cls) {
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    hak_slab_t *slab = shelf->waiting;
+    if (slab != NULL) {
+        shelf->waiting = hak_load_relaxed(&slab->ready_next);
+        heap->waiting_slots -= slab->slots;
+    }
+    return slab;
+}
+
+static void drain_waiting_locked(hak_heap_t *heap, unsigned cls) {
+    hak_slab_t *slab;
+    while ((slab = take_waiting_locked(heap, cls)) != NULL) {
+        unsigned home = hak_slab_drain_remote(slab);
+        hak_heap_note_locked(heap, HAK_EVENT_RECEIVED, cls, hak_slab_base(slab), home);
+        add_out(heap, cls, -home);
+        settle_slab_locked(heap, slab);
+    }
+}
+
+bool hak_home_drain_ready_locked(hak_heap_t *heap) {
+    sort_ready_locked(heap);
+    bool any = heap->waiting_slots != 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES && heap->waiting_slots != 0; cls++) {
+        drain_waiting_locked(heap, cls);
+    }
     return any;
+}
+
+/* No more waits for refills that may not come than would for an owner that sleeps. */
+static unsigned patience(const hak_heap_t *heap) {
+    uint32_t share = hak_load_relaxed(&heap->slots) / HAK_PATIENCE_SHARE;
+    return (unsigned)hak_clamp(share, HAK_PATIENCE_LEAST, HAK_PATIENCE_MOST);
+}
+
+/* Queue upon queue, none walked along. */
+hak_chain_t hak_home_receive_locked(hak_heap_t *heap, unsigned cls, unsigned want) {
+    hak_chain_t all = {NULL, NULL, 0};
+    hak_slab_t *slab;
+    sort_ready_locked(heap);
+    while (all.count < (want + 1) / 2 && (slab = take_waiting_locked(heap, cls)) != NULL) {
+        hak_chain_t queue = hak_slab_receive(slab);
+        hak_heap_note_locked(heap, HAK_EVENT_RECEIVED, cls, hak_slab_base(slab), queue.count);
+        if (all.count == 0) {
+            all = queue;
+        } else {
+            hak_block_set_next(queue.tail, all.head);
+            all.head = queue.head;
+            all.count += queue.count;
+        }
+    }
+    if (heap->waiting_slots > patience(heap)) {
+        hak_home_drain_ready_locked(heap);
+    }
+    return all;
 }
 
 /* ---- Remote frees ---------------------------------------------------------------------------- */
@@ -126,7 +185,7 @@ bool hak_home_drain_ready_locked(hak_heap_t *heap) {
  * unlocks a heap ends here, the owner's own too: it may never come to another refill. */
 static bool wants_help(hak_heap_t *heap) {
     return hak_load_seq(&heap->state) == HAK_HEAP_ORPHAN ||
-           hak_load_relaxed(&heap->ready_count) >= HAK_READY_PATIENCE;
+           hak_load_relaxed(&heap->ready_count) >= patience(heap);
 }
 
 void hak_home_help(hak_heap_t *heap) {
@@ -150,7 +209,7 @@ static void push_remote(hak_slab_t *slab, hak_chain_t chain) {
         return;
     }
     /* The blocks just pushed are not home before the slab is on a ready list, so it still is a
-     * slab and has an owner; which one may change, see hak_home_drain_ready_locked(). */
+     * slab and has an owner; which one may change, see sort_ready_locked(). */
     hak_heap_t *owner = hak_load_relaxed(&slab->owner);
     if (HAK_UNLIKELY(owner == NULL)) { /* a slab at rest: these blocks were home already */
         bin_is_broken(chain.head);

@@ -1,7 +1,8 @@
 /* home.h: the slabs of a heap, and the blocks that come home to them.
  *
  * Owns:      which slabs a heap lists; counts of slabs and of blocks out; chains that go home, to
- *            this heap's slabs at once and to others' through their remote queues; ready lists.
+ *            this heap's slabs at once and to others' through their remote queues; ready lists,
+ *            slabs that wait.
  * Knows not: when a block goes home, or what a bin is kept for (bins.h).
  * Threads:   functions named _locked expect the lock to be held; the others may be called by any.
  */
@@ -22,8 +23,14 @@ void hak_home_unlist_slab_locked(hak_heap_t *heap, hak_slab_t *slab);
 
 /* A block goes into its slab's remote queue. */
 void hak_home_send_remote(hak_slab_t *slab, void *block);
-/* Empties the ready list and the remote queues of the slabs on it; true when blocks came home. */
+/* Empties the ready list and the remote queues of the slabs on it, of those too that wait; true
+ * when blocks came home. */
 bool hak_home_drain_ready_locked(hak_heap_t *heap);
+/* For a refill of the class that wants so many blocks: what came into the remote queues of its
+ * slabs, queue by queue as it is, until that is half of them. Other classes' slabs wait, see
+ * home.c.
+ */
+hak_chain_t hak_home_receive_locked(hak_heap_t *heap, unsigned cls, unsigned want);
 /* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone
  * who unlocks a heap's lock calls it then. */
 void hak_home_help(hak_heap_t *heap);

@@ -9,12 +9,13 @@
  * how many blocks it holds; 0 means empty. So the consumer takes it as it is, without a walk along
  * links that lie in other cores' caches. The producer that pushes onto an empty queue, and only it,
  * then puts the slab on its owner's ready list. The consumer takes a slab off the ready list first
- * and empties its queue second:
+ * and empties its queue second, at once or much later:
  *
  *   remote == 0  --push: block-->  remote != 0, producer is on its way to the ready list
  *        ^                                |  hak_ready_push
  *        |                                v
- *        +--hak_remote_take--  on the ready list  --hak_ready_take_all-->  consumer's hands
+ *        |                         on the ready list  --hak_ready_take_all-->  consumer's hands
+ *        +----------------------------hak_remote_take--------------------------------+
  *
  * No other order is allowed. Were a queue emptied while its slab is still on a ready list, the
  * next producer would find it empty and link the slab a second time. Were a block taken from the

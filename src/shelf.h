@@ -34,6 +34,7 @@ _Static_assert(sizeof(hak_bin_t) == 32, "an index of a bin is a shift");
 typedef struct {
     _Atomic uintptr_t reserve; /* atomic: a chain, see bins.h */
     hak_slab_t *slabs;         /* heap.lock: the slabs with room, the one to use next in front */
+    hak_slab_t *waiting;       /* heap.lock: off the ready list, their queues still full */
     uint32_t slab_count;       /* heap.lock: slabs of the class, with room or without */
     _Atomic uint32_t out;      /* heap.lock writes: their blocks that are not home */
     int32_t room_start;        /* thread: what the bin's room was when the interval began */
@@ -62,10 +63,10 @@ typedef struct {
 
 #define HAK_IN_TRANSIT ((uintptr_t)1)
 
-/* Where a refill's blocks come from: one count for each slab that gives some. The remote queues
- * give to the slabs' free lists; that they had anything is counted once a refill. */
+/* Where a refill's blocks come from: one count for each slab that gives some. That remote queues
+ * gave anything is counted once a refill. */
 typedef enum {
-    HAK_FROM_REMOTE,  /* remote queues came home first */
+    HAK_FROM_REMOTE,  /* remote queues, first of all */
     HAK_FROM_FREE,    /* the slab in use: its free list, */
     HAK_FROM_CARVE,   /* or memory of it that was no block yet */
     HAK_FROM_NEXT,    /* a further slab of the heap */
@@ -103,6 +104,8 @@ typedef struct hak_heap {
     _Atomic uint32_t state;                     /* atomic: see hak_home_help() */
     hak_slab_t *_Atomic ready;                  /* atomic: see remote_queue.h */
     _Atomic uint32_t ready_count;               /* atomic, a hint: slots pushed since emptied */
+    _Atomic uint32_t slots;                     /* heap.lock writes: of all its slabs */
+    uint32_t waiting_slots;                     /* heap.lock: of slabs that are waiting */
     bool stale_bins;                            /* heap.lock: its thread was lost in a fork */
     bool listed;                                /* registry.lock: is in the list of orphans */
     bool shared;                                /* const: it is the common heap */

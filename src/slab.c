@@ -154,20 +154,24 @@ unsigned hak_slab_take(hak_slab_t *slab, unsigned want, hak_chain_t *chain) {
     return slab->free_count != 0 ? take_free(slab, want, chain) : carve(slab, want, chain);
 }
 
-void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
-    hak_block_set_next(tail, slab->free);
-    if (slab->free == NULL) {
-        slab->tail = tail;
-    }
-    slab->free = head;
-    unsigned total = slab->free_count + count;
-    if (HAK_UNLIKELY(total > hak_load_relaxed(&slab->carved))) {
+/* No more blocks can come home than are out. */
+static void check_count(const hak_slab_t *slab, const void *head, unsigned count) {
+    if (HAK_UNLIKELY(slab->free_count + count > hak_load_relaxed(&slab->carved))) {
         hak_message_fatal_about(head,
                                 "double free: more blocks came home than went out, near %p "
                                 "(class %u, %zu bytes)",
                                 head, slab->cls, hak_class_stride(slab->cls));
     }
-    slab->free_count = (uint16_t)total;
+}
+
+void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
+    check_count(slab, head, count);
+    hak_block_set_next(tail, slab->free);
+    if (slab->free == NULL) {
+        slab->tail = tail;
+    }
+    slab->free = head;
+    slab->free_count = (uint16_t)(slab->free_count + count);
     slab->batch_count = (uint16_t)count;
     slab->batch_tail = (uint16_t)hak_slab_place(tail);
 }
@@ -188,11 +192,9 @@ static void check_all_free(const hak_slab_t *slab) {
 }
 
 /* Each block was looked at by who sent it, and is by who allocates it. */
-unsigned hak_slab_drain_remote(hak_slab_t *slab) {
+hak_chain_t hak_slab_receive(hak_slab_t *slab) {
     hak_chain_t chain = hak_remote_take(slab, hak_slab_base(slab));
-    if (chain.count == 0) {
-        return 0;
-    }
+    HAK_ASSERT(chain.count != 0);
     if (HAK_UNLIKELY(!hak_slab_holds(slab, chain.head))) {
         hak_block_report_changed(chain.head);
     }
@@ -200,6 +202,12 @@ unsigned hak_slab_drain_remote(hak_slab_t *slab) {
                      !hak_block_is_stamped(chain.tail) || hak_block_next(chain.tail) != NULL)) {
         hak_block_report_changed(chain.tail);
     }
+    check_count(slab, chain.head, chain.count);
+    return chain;
+}
+
+unsigned hak_slab_drain_remote(hak_slab_t *slab) {
+    hak_chain_t chain = hak_slab_receive(slab);
     hak_slab_give(slab, chain.head, chain.tail, chain.count);
     if (hak_slab_all_home(slab)) {
         check_all_free(slab);

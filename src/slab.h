@@ -49,7 +49,9 @@ size_t hak_slab_resident_bytes(const hak_slab_t *slab);
 void hak_slab_populate(hak_slab_t *slab, size_t bytes);
 /* Puts the chain head..tail of count blocks on the free list. */
 void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count);
-/* Moves the remote queue to the free list. Only for a slab just taken off its ready list. */
+/* What is in the remote queue, of a slab that is on no list any more. Not empty. */
+hak_chain_t hak_slab_receive(hak_slab_t *slab);
+/* Moves that to the free list. */
 unsigned hak_slab_drain_remote(hak_slab_t *slab);
 /* The link or the stamp of a free block is not what it was: says so and aborts. That also comes of
  * malloc in a signal handler that interrupted malloc. The type lets a hit path leave by a jump. */

@@ -14,7 +14,8 @@
  *   free_count == length of free;  tail is its last block when free is not NULL
  *   batch_count <= free_count;  batch_tail is where its batch_count-th block lies, if that is not 0
  *   listed  <=>  free_count > 0 || carved < capacity
- *   remote == 0  <=>  the slab is on no ready list and nobody is about to put it there
+ *   remote == 0  <=>  the slab is on no ready list, nobody is about to put it there, and it does
+ * not wait (home.h)
  */
 #ifndef HAK_SUPERSLAB_H
 #define HAK_SUPERSLAB_H

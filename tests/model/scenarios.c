@@ -126,6 +126,31 @@ static void full_slab_of_another(void) {
     world_may_lose(2);
 }
 
+/* A refill of another class took the owner's slab off the ready list, and left its queue alone. */
+static void let_it_wait(unsigned owner) {
+    model_become(owner);
+    (void)world_alloc_size(WORLD_OTHER); /* so that there is a slab with room */
+    model_become(1);
+    world_free_home(b[7]);
+    model_become(owner);
+    (void)world_alloc_size(WORLD_OTHER);
+    if (hak_tls_heap->waiting_slots == 0) {
+        model_fail("no slab waits");
+    }
+}
+
+static void slab_waits(void) {
+    full_slab();
+    let_it_wait(0);
+}
+
+static void slab_of_another_waits(void) {
+    have_heaps(2);
+    fill_slab(SCHED_ABSENT);
+    let_it_wait(SCHED_ABSENT);
+    world_may_lose(2);
+}
+
 static void slab_and_reserve(void) {
     have_heaps(3);
     fill_slab(0);
@@ -149,13 +174,13 @@ static void two_ready_slabs(void) {
     world_free_home(b[7]);
 }
 
-/* The owner's ready list is two slabs short of HAK_READY_PATIENCE. */
+/* The owner's ready list is two slabs short of HAK_PATIENCE_LEAST. */
 static void long_ready_list(void) {
     have_heaps(3);
     model_become(0);
-    world_alloc_many(8 * HAK_READY_PATIENCE);
+    world_alloc_many(8 * HAK_PATIENCE_LEAST);
     model_become(1);
-    for (unsigned i = 0; i < HAK_READY_PATIENCE; i++) {
+    for (unsigned i = 0; i < HAK_PATIENCE_LEAST; i++) {
         b[i] = 8 * i;
         if (i >= 2) {
             world_free_home(b[i]);
@@ -381,6 +406,23 @@ const scenario_t scenarios[] = {
      .set_up = two_ready_slabs,
      .finish = world_finish,
      .threads = {{"owner", allocates}, {"producer", frees_0}, {"second", frees_1}}},
+    {.name = "slab waits, owner refills",
+     .set_up = slab_waits,
+     .finish = world_finish,
+     .threads = {{"owner", allocates_two}, {"producer", frees_0}, {"second", frees_1}}},
+    {.name = "slab waits, owner exits",
+     .set_up = slab_waits,
+     .finish = world_finish,
+     .threads = {{"owner", exits}, {"producer", frees_0}, {"adopter", allocates}}},
+    {.name = "slab waits, trim",
+     .set_up = slab_waits,
+     .finish = world_finish,
+     .threads = {{"owner", allocates}, {"trimmer", trims}, {"producer", frees_0}}},
+    {.name = "slab waits, fork beside a producer",
+     .set_up = slab_of_another_waits,
+     .finish = world_finish,
+     .threads = {{"forker", forks}, {"producer", frees_0}},
+     .forks = true},
     {.name = "trim of an orphan, producer",
      .set_up = orphan_of_seven,
      .finish = world_finish,

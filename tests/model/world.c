@@ -295,10 +295,11 @@ static void walk_lists(const hak_heap_t *heap) {
     }
 }
 
-static void walk_ready(const hak_heap_t *heap) {
-    hak_slab_t *slab = hak_load_relaxed(&heap->ready);
+/* A ready list, or a list of slabs that wait. */
+static unsigned walk_ready_list(const hak_heap_t *heap, hak_slab_t *slab) {
+    unsigned slots = 0;
     if (slab != NULL && hak_load_relaxed(&heap->state) == HAK_HEAP_ORPHAN) {
-        model_fail("stranded: slab %u is on the ready list of an orphan", slab->index);
+        model_fail("stranded: slab %u is on the ready list of an orphan, or waits", slab->index);
     }
     for (; slab != NULL; slab = hak_load_relaxed(&slab->ready_next)) {
         view_t *view = view_of(slab);
@@ -312,20 +313,38 @@ static void walk_ready(const hak_heap_t *heap) {
         if (hak_load_relaxed(&slab->remote) == 0) {
             model_fail("slab %u is on a ready list, its remote queue empty", slab->index);
         }
+        slots += slab->slots;
+    }
+    return slots;
+}
+
+static void walk_ready(const hak_heap_t *heap) {
+    unsigned waiting = 0;
+    (void)walk_ready_list(heap, hak_load_relaxed(&heap->ready));
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        waiting += walk_ready_list(heap, heap->shelves[cls].waiting);
+    }
+    if (waiting != heap->waiting_slots) {
+        model_fail("%u slots wait, and %u are counted", waiting, heap->waiting_slots);
     }
 }
 
 static void count_slabs(const hak_heap_t *heap) {
+    unsigned slots = 0;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         unsigned count = 0;
         for (unsigned i = 0; i < view_count; i++) {
             const hak_slab_t *slab = views[i].slab;
             count += hak_load_relaxed(&slab->owner) == heap && slab->cls == cls;
         }
+        slots += count * hak_class_info[cls].slots;
         if (count != heap->shelves[cls].slab_count) {
             model_fail("a heap counts %u slabs of class %u, and has %u",
                        heap->shelves[cls].slab_count, cls, count);
         }
+    }
+    if (slots != hak_load_relaxed(&heap->slots)) {
+        model_fail("a heap counts %u slots, and has %u", hak_load_relaxed(&heap->slots), slots);
     }
 }
 

@@ -7,8 +7,8 @@
  * Must hold after every run, whatever the order:
  *   each block of each slab is in one place: live, in a bin or reserve, on its slab's free list, in
  *   its remote queue, or not carved yet; the counts of superslab.h and pool.h are right
- *   a slab is on a ready list, and on one only <=> its remote queue is not empty; an orphan's
- *   ready list is empty
+ *   a slab is on a ready list or waits, and on one only <=> its remote queue is not empty; an
+ *   orphan's ready list is empty, and none of its slabs waits
  *   a slab with room is in its owner's list; one with all blocks home was released, once
  *   a heap belongs to one thread, or is an orphan, on the list of orphans, its bins empty
  *   no lock is held; live blocks hold what was written to them

@@ -2,6 +2,7 @@
 #include "heap_case.h"
 
 #include "home.h"
+#include "remote_queue.h"
 
 #define BIG 8192 /* one slot, 8 blocks a slab */
 
@@ -26,7 +27,82 @@ UNIT_CHILD(heap_remote_free_to_a_sleeping_owner_is_helped) {
     CHECK(slots_active() == 40);
     in_thread(thread_frees, &(work_t){blocks, 8 * 40, 0});
     CHECK(tallied(helped) != 0); /* the owner did nothing */
-    CHECK(slots_active() <= HAK_READY_PATIENCE);
+    CHECK(slots_active() <= HAK_PATIENCE_LEAST);
+}
+
+/* ---- Slabs that wait ---- */
+
+#define SMALL 512
+
+/* Of the small class there is a slab with room, and of the big one as many as blocks / 8. */
+static void allocate_big(void **blocks, size_t count) {
+    hak_options.common = 0;
+    (void)hak_malloc(SMALL);
+    allocate(blocks, count, BIG);
+    CHECK(own_blocks() <= 1);
+}
+
+static void refill_small(void) {
+    uint64_t before = tallied(refills);
+    while (tallied(refills) == before) {
+        CHECK(hak_malloc(SMALL) != NULL);
+    }
+}
+
+/* One block of each slab from first on. */
+static void free_elsewhere(void **blocks, size_t first, size_t slabs) {
+    void *chosen[8];
+    for (size_t i = 0; i < slabs; i++) {
+        chosen[i] = blocks[8 * (first + i)];
+    }
+    in_thread(thread_frees, &(work_t){chosen, slabs, 0});
+}
+
+UNIT_CHILD(heap_refill_leaves_queues_of_other_classes) {
+    static void *blocks[8];
+    allocate_big(blocks, 8);
+    hak_slab_t *slab = slab_of(blocks[0]);
+    in_thread(thread_frees, &(work_t){blocks, 6, 0});
+    refill_small();
+    CHECK(hak_tls_heap->waiting_slots == 1 && own_shelf(BIG)->waiting == slab);
+    CHECK(hak_remote_first(slab, blocks[0]) != NULL && slab->free_count == 0);
+    CHECK(hak_heap_is_valid());
+    in_thread(thread_frees, &(work_t){blocks + 6, 1, 0}); /* while it waits */
+    CHECK(hak_load_relaxed(&hak_tls_heap->ready) == NULL);
+    CHECK(slab_of(hak_malloc(BIG)) == slab); /* all seven came */
+    CHECK(hak_tls_heap->waiting_slots == 0 && own_shelf(BIG)->waiting == NULL);
+    CHECK(hak_remote_first(slab, blocks[0]) == NULL && slab->free_count == 0);
+    CHECK(chain_length(own_bin(BIG)->head) == 6);
+    CHECK(hak_heap_is_valid());
+}
+
+UNIT_CHILD(heap_what_waits_comes_home_before_a_new_slab) {
+    static void *blocks[8];
+    allocate_big(blocks, 8);
+    in_thread(thread_frees, &(work_t){blocks, 8, 0});
+    refill_small();
+    CHECK(own_shelf(BIG)->waiting != NULL && own_shelf(BIG)->slab_count == 1);
+    CHECK(hak_malloc(SMALL / 2) != NULL); /* the first of its class */
+    CHECK(own_shelf(BIG)->waiting == NULL && own_shelf(BIG)->slab_count == 0);
+    CHECK(hak_heap_is_valid());
+}
+
+UNIT_CHILD(heap_no_more_waits_than_half_of_the_slots) {
+    static void *blocks[8 * 18];
+    allocate_big(blocks, 8 * 18); /* with the small class's slab 19 slots: nine may wait */
+    free_elsewhere(blocks, 0, 6);
+    refill_small();
+    CHECK(hak_tls_heap->waiting_slots == 6);
+    free_elsewhere(blocks, 6, 3);
+    refill_small();
+    CHECK(hak_tls_heap->waiting_slots == 9);
+    free_elsewhere(blocks, 9, 1);
+    refill_small();
+    CHECK(hak_tls_heap->waiting_slots == 0);
+    for (size_t i = 0; i < 10; i++) {
+        CHECK(slab_of(blocks[8 * i])->free_count == 1);
+    }
+    CHECK(hak_heap_is_valid());
 }
 
 /* ---- What a thread that only frees holds back, before it ends ---- */
@@ -612,6 +688,9 @@ UNIT_CHILD(heap_fork_while_threads_hammer_never_hangs) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heap_remote_free_goes_home_in_batches),
+        cmocka_unit_test(heap_refill_leaves_queues_of_other_classes),
+        cmocka_unit_test(heap_what_waits_comes_home_before_a_new_slab),
+        cmocka_unit_test(heap_no_more_waits_than_half_of_the_slots),
         cmocka_unit_test(heap_remote_free_to_a_sleeping_owner_is_helped),
         cmocka_unit_test(heap_remote_frees_at_random_are_not_held_back),
         cmocka_unit_test(heap_remote_frees_at_random_of_many_classes_are_held_back_together),

@@ -98,6 +98,11 @@ UNIT_CHILD(report_gather_refills_by_source) {
     in_thread(thread_frees, &(work_t){blocks, 30, 0});
     allocate(blocks, 1, 1024);
     s = figures().stats;
+    CHECK(s.refill_remote == 1 && s.refill_free == 0); /* as they came */
+    hak_free(blocks[0]);
+    hak_heap_trim();
+    allocate(blocks, 1, 1024);
+    s = figures().stats;
     CHECK(s.refill_remote == 1 && s.refill_free == 1);
     hak_options.common = 0;
     in_thread(thread_allocates, &(work_t){blocks + 100, 3, 512}); /* leaves a slab to adopt */

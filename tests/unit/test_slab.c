@@ -205,7 +205,6 @@ static void slab_drain_remote_takes_all_of_the_queue(void **state) {
     (void)state;
     hak_chain_t a = take(4);
     hak_chain_t b = take(2);
-    assert_int_equal(hak_slab_drain_remote(slab), 0);
     assert_true(hak_remote_push(slab, a));
     assert_false(hak_remote_push(slab, b));
     assert_int_equal(hak_slab_drain_remote(slab), 6);
@@ -215,7 +214,25 @@ static void slab_drain_remote_takes_all_of_the_queue(void **state) {
     assert_ptr_equal(slab->tail, a.tail);
     assert_true(hak_slab_all_home(slab));
     assert_true(hak_slab_is_valid(slab));
-    assert_int_equal(hak_slab_drain_remote(slab), 0);
+}
+
+/* The chain as it came, the slab's own books as they were. */
+static void slab_receive_leaves_the_free_list_alone(void **state) {
+    (void)state;
+    hak_chain_t a = take(4);
+    hak_chain_t b = take(2);
+    hak_chain_t c = take(1);
+    give(c);
+    assert_true(hak_remote_push(slab, a));
+    assert_false(hak_remote_push(slab, b));
+    hak_chain_t got = hak_slab_receive(slab);
+    assert_int_equal(got.count, 6);
+    assert_ptr_equal(got.head, b.head);
+    assert_ptr_equal(got.tail, a.tail);
+    assert_int_equal(slab->remote, 0);
+    assert_int_equal(slab->free_count, 1);
+    assert_ptr_equal(slab->free, c.head);
+    assert_true(hak_slab_is_valid(slab));
 }
 
 /* What came in one piece and is half of what is wanted, or more, goes as it came. */
@@ -465,6 +482,7 @@ int main(void) {
         CASE(slab_has_room_until_the_last_block_is_out),
         CASE(slab_holds_starts_of_carved_blocks_only),
         CASE(slab_drain_remote_takes_all_of_the_queue),
+        CASE(slab_receive_leaves_the_free_list_alone),
         CASE(slab_take_follows_the_last_batch),
         CASE(slab_take_follows_a_batch_in_a_wide_slab),
         CASE(slab_take_of_a_part_of_a_batch_leaves_the_rest_of_it),
