@@ -44,7 +44,8 @@ typedef struct hak_stats {
     uint64_t purged_bytes, populate_calls, huge_page_calls;
     uint64_t refills, refills_reserve, drains, drained_blocks;
     /* Slabs that gave blocks to a refill: the one in use, by its free list or by carving; a further
-     * one; one just adopted or acquired. refill_remote: refills before which remote queues gave. */
+     * one; one just adopted or acquired. refill_remote: refills that began with what remote
+     * queues gave. */
     uint64_t refill_remote, refill_free, refill_carve, refill_next, refill_adopted, refill_pool;
     uint64_t remote_batches, remote_blocks;
     uint64_t large_allocs, large_cache_hits;

@@ -277,7 +277,7 @@ static void cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
 }
 
 static bool may_be_in_excess(const hak_bin_t *bin) {
-    return bin->head_most > 8 * (int32_t)bin->interval && bin->head != NULL;
+    return bin->head_most > HAK_BIN_EXCESS * (int32_t)bin->interval && bin->head != NULL;
 }
 
 /* The bin becomes the reserve, unless there is one. Release pairs with the acquire in

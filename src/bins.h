@@ -45,6 +45,9 @@
 
 #include "shelf.h"
 
+/* So many intervals' blocks in a bin are worth a count, and those beyond two intervals go home. */
+#define HAK_BIN_EXCESS 8
+
 /* For a heap without blocks in bins: intervals and batches as at its birth. */
 void hak_bins_reset(hak_heap_t *heap);
 /* How many blocks of the class a heap wants at first. */

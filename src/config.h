@@ -50,12 +50,14 @@
  * touch the middle: they do not count. */
 #define HAK_HUGE_FROM_SLABS (((size_t)32 << 20) / HAK_SLOT_BYTES)
 
-/* A producer that has put slabs of so many slots on a heap's ready list empties it on the owner's
- * behalf: the owner may be asleep, and memory must not wait for it. A share of what the heap has,
- * since owners of many slabs that only come to run now and then would be helped all the time. */
-#define HAK_PATIENCE_SHARE 2
-#define HAK_PATIENCE_LEAST 4U
-#define HAK_PATIENCE_MOST 32U
+/* Slabs of so many slots on the ready list of an owner that seems to be asleep, or that wait there,
+ * are emptied on its behalf by the next producer to come by: memory must not wait for the owner.
+ * One that looked at its list within so many milliseconds is awake, though it may share a processor
+ * with others, and help would cost the producer what the owner is about to do; so more may be
+ * there. Half as much may wait, and no longer than that. */
+#define HAK_ASLEEP_SLOTS 4U
+#define HAK_AWAKE_SLOTS 64U
+#define HAK_AWAKE_MS 100U
 
 /* A single block that comes and goes is kept for the next time up to this size. */
 #define HAK_PULSE_MAX_BYTES ((size_t)32 << 20)

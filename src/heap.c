@@ -247,6 +247,21 @@ static void fill_exactly_locked(hak_heap_t *heap, unsigned cls, unsigned want, h
     fill_locked(heap, cls, want, chain);
 }
 
+/* Queues come as they are, be they longer than what is wanted; not where someone counts on bins
+ * that hold few. */
+static void fill_own_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_chain_t *chain) {
+    if (hak_options.refill != 0 || hak_options.guard_sample != 0) {
+        fill_exactly_locked(heap, cls, want, chain);
+        return;
+    }
+    unsigned most = HAK_BIN_EXCESS * hak_heap_bin(heap, cls)->interval;
+    *chain = hak_home_receive_locked(heap, cls, want, most);
+    heap->refills[HAK_FROM_REMOTE] += chain->count != 0;
+    if (chain->count < (want + 1) / 2) {
+        fill_locked(heap, cls, want, chain);
+    }
+}
+
 /* A block leaves the free ones. */
 static void *live(void *block) {
     return HAK_LIKELY(hak_block_take_stamp(block)) ? block : hak_block_report_unstamped(block);
@@ -305,11 +320,7 @@ static void *refill_locked(hak_heap_t *heap, unsigned cls) {
     unsigned most = hak_options.refill != 0 ? hak_options.refill : UINT32_MAX;
     unsigned want = (unsigned)hak_min(shelf->batch, most);
     if (!borrow_locked(heap, cls, want, &chain)) {
-        chain = hak_home_receive_locked(heap, cls, want);
-        heap->refills[HAK_FROM_REMOTE] += chain.count != 0;
-        if (chain.count < (want + 1) / 2) {
-            fill_locked(heap, cls, want, &chain);
-        }
+        fill_own_locked(heap, cls, want, &chain);
     }
     shelf->batch = (uint32_t)hak_min((size_t)shelf->batch * 2, bin->interval);
     hak_bin_splice(bin, chain.head, chain.tail);
@@ -568,9 +579,11 @@ void hak_heap_after_fork_in_child(void) {
     /* Lost threads will not look at their ready lists any more, nor at what waits. Every lock is
      * free by now. */
     for (hak_heap_t *heap = hak_load_relaxed(&registry.all); heap != NULL; heap = heap->all_next) {
-        hak_lock(&heap->lock);
-        hak_home_drain_ready_locked(heap);
-        hak_unlock(&heap->lock);
+        if (heap != hak_tls_heap) {
+            hak_lock(&heap->lock);
+            hak_home_drain_ready_locked(heap);
+            hak_unlock(&heap->lock);
+        }
     }
     hak_cancel_restore(cancel_type);
 }

@@ -6,6 +6,7 @@
 
 #include "large.h"
 #include "message.h"
+#include "os.h"
 #include "pool.h"
 #include "remote_queue.h"
 #include "stats.h"
@@ -59,7 +60,7 @@ static void settle_slab_locked(hak_heap_t *heap, hak_slab_t *slab) {
 static void push_ready(hak_heap_t *owner, hak_slab_t *slab) {
     uint32_t slots = slab->slots; /* after the push the slab may be gone */
     hak_ready_push(&owner->ready, slab);
-    hak_add_relaxed(&owner->ready_count, slots); /* not before: sort_ready_locked() */
+    hak_add_relaxed(&owner->ready_count, slots); /* not before: hak_home_drain_ready_locked() */
     hak_home_help(owner);
 }
 
@@ -71,8 +72,6 @@ static void add_out(hak_heap_t *heap, unsigned cls, unsigned blocks) {
 
 void hak_home_count_slab_locked(hak_heap_t *heap, unsigned cls, int change) {
     heap->shelves[cls].slab_count += (uint32_t)change;
-    uint32_t slots = (uint32_t)change * hak_class_info[cls].slots;
-    hak_store_relaxed(&heap->slots, hak_load_relaxed(&heap->slots) + slots); /* a late look: fine */
     heap->tiny_slabs += cls < HAK_TINY_CLASSES ? (size_t)change : 0;
 }
 
@@ -98,10 +97,8 @@ unsigned hak_home_take_locked(hak_heap_t *heap, hak_slab_t *slab, unsigned want,
  * to empty the queues of all classes, those lines would go back and forth for a handful of blocks.
  *
  * A slab that was adopted while a producer was on its way here belongs to another heap by now and
- * is passed on, its queue untouched. The count starts anew before the list is taken: a slab that
- * comes later is counted later; one too many makes help come early. */
+ * is passed on, its queue untouched. */
 static void sort_ready_locked(hak_heap_t *heap) {
-    hak_store_relaxed(&heap->ready_count, 0);
     hak_slab_t *slab = hak_ready_take_all(&heap->ready);
     while (slab != NULL) {
         hak_slab_t *next = hak_load_relaxed(&slab->ready_next); /* seen with the list */
@@ -110,6 +107,7 @@ static void sort_ready_locked(hak_heap_t *heap) {
             hak_shelf_t *shelf = &heap->shelves[slab->cls];
             hak_store_relaxed(&slab->ready_next, shelf->waiting);
             shelf->waiting = slab;
+            heap->waiting_classes[slab->cls / 64] |= (uint64_t)1 << slab->cls % 64;
             heap->waiting_slots += slab->slots;
         } else {
             push_ready(owner, slab);
@@ -128,37 +126,44 @@ static hak_slab_t *take_waiting_locked(hak_heap_t *heap, unsigned cls) {
     return slab;
 }
 
-static void drain_waiting_locked(hak_heap_t *heap, unsigned cls) {
-    hak_slab_t *slab;
-    while ((slab = take_waiting_locked(heap, cls)) != NULL) {
-        unsigned home = hak_slab_drain_remote(slab);
-        hak_heap_note_locked(heap, HAK_EVENT_RECEIVED, cls, hak_slab_base(slab), home);
-        add_out(heap, cls, -home);
-        settle_slab_locked(heap, slab);
-    }
+/* Slabs whose last block comes home so are released. */
+static void take_home_locked(hak_heap_t *heap, hak_slab_t *slab) {
+    unsigned home = hak_slab_drain_remote(slab);
+    hak_heap_note_locked(heap, HAK_EVENT_RECEIVED, slab->cls, hak_slab_base(slab), home);
+    add_out(heap, slab->cls, -home);
+    settle_slab_locked(heap, slab);
 }
 
+/* The count starts anew before the list is taken: a slab that comes later is counted later; one too
+ * many makes help come early. */
 bool hak_home_drain_ready_locked(hak_heap_t *heap) {
+    hak_store_relaxed(&heap->ready_count, 0);
     sort_ready_locked(heap);
     bool any = heap->waiting_slots != 0;
-    for (unsigned cls = 0; cls < HAK_CLASSES && heap->waiting_slots != 0; cls++) {
-        drain_waiting_locked(heap, cls);
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint64_t left = heap->waiting_classes[i]; left != 0; left &= left - 1) {
+            hak_slab_t *slab;
+            unsigned cls = i * 64 + (unsigned)__builtin_ctzll(left);
+            while ((slab = take_waiting_locked(heap, cls)) != NULL) {
+                take_home_locked(heap, slab);
+            }
+        }
+        heap->waiting_classes[i] = 0;
     }
     return any;
 }
 
-/* No more waits for refills that may not come than would for an owner that sleeps. */
-static unsigned patience(const hak_heap_t *heap) {
-    uint32_t share = hak_load_relaxed(&heap->slots) / HAK_PATIENCE_SHARE;
-    return (unsigned)hak_clamp(share, HAK_PATIENCE_LEAST, HAK_PATIENCE_MOST);
-}
-
-/* Queue upon queue, none walked along. */
-hak_chain_t hak_home_receive_locked(hak_heap_t *heap, unsigned cls, unsigned want) {
+/* Queue upon queue, none walked along. One that is too long comes home, as in a drain; should its
+ * count grow meanwhile, that does no harm. */
+static hak_chain_t take_queues_locked(hak_heap_t *heap, unsigned cls, unsigned want,
+                                      unsigned most) {
     hak_chain_t all = {NULL, NULL, 0};
     hak_slab_t *slab;
-    sort_ready_locked(heap);
     while (all.count < (want + 1) / 2 && (slab = take_waiting_locked(heap, cls)) != NULL) {
+        if (hak_remote_count(hak_load_relaxed(&slab->remote)) > most) {
+            take_home_locked(heap, slab);
+            continue;
+        }
         hak_chain_t queue = hak_slab_receive(slab);
         hak_heap_note_locked(heap, HAK_EVENT_RECEIVED, cls, hak_slab_base(slab), queue.count);
         if (all.count == 0) {
@@ -169,23 +174,47 @@ hak_chain_t hak_home_receive_locked(hak_heap_t *heap, unsigned cls, unsigned wan
             all.count += queue.count;
         }
     }
-    if (heap->waiting_slots > patience(heap)) {
+    return all;
+}
+
+/* The heap may not want a block of some class for long: nothing waits so long. */
+hak_chain_t hak_home_receive_locked(hak_heap_t *heap, unsigned cls, unsigned want, unsigned most) {
+    uint32_t before = heap->waiting_slots;
+    if (before == 0 && hak_load_relaxed(&heap->ready) == NULL) {
+        return (hak_chain_t){NULL, NULL, 0};
+    }
+    uint32_t now_ms = hak_os.now_ms();
+    hak_store_relaxed(&heap->looked_ms, now_ms);
+    heap->waiting_ms = before == 0 ? now_ms : heap->waiting_ms;
+    hak_store_relaxed(&heap->ready_count, before); /* as in hak_home_drain_ready_locked() */
+    sort_ready_locked(heap);
+    hak_chain_t chain = take_queues_locked(heap, cls, want, most);
+    if (heap->waiting_slots != before) {
+        hak_add_relaxed(&heap->ready_count, heap->waiting_slots - before);
+    }
+    if (heap->waiting_slots >= HAK_AWAKE_SLOTS / 2 || now_ms - heap->waiting_ms >= HAK_AWAKE_MS) {
         hak_home_drain_ready_locked(heap);
     }
-    return all;
+    return chain;
 }
 
 /* ---- Remote frees ---------------------------------------------------------------------------- */
 
-/* An orphan's ready list is emptied by whoever pushes on it, a sleeper's when it grows long.
+/* An orphan's ready list is emptied by whoever pushes on it, a sleeper's when it grows long, and
+ * with it what waits.
  *
  * Nothing is stranded: the pusher's store to ready precedes its load of state, and an exiting
  * thread's store to state precedes its look at ready, all sequentially consistent, so one of them
  * sees the other. If the lock is held, the holder looks again after it let go, as every path that
  * unlocks a heap ends here, the owner's own too: it may never come to another refill. */
 static bool wants_help(hak_heap_t *heap) {
-    return hak_load_seq(&heap->state) == HAK_HEAP_ORPHAN ||
-           hak_load_relaxed(&heap->ready_count) >= patience(heap);
+    if (hak_load_seq(&heap->state) == HAK_HEAP_ORPHAN) {
+        return true;
+    }
+    uint32_t slots = hak_load_relaxed(&heap->ready_count);
+    return slots >= HAK_ASLEEP_SLOTS &&
+           (slots >= HAK_AWAKE_SLOTS ||
+            hak_os.now_ms() - hak_load_relaxed(&heap->looked_ms) >= HAK_AWAKE_MS);
 }
 
 void hak_home_help(hak_heap_t *heap) {

@@ -27,12 +27,11 @@ void hak_home_send_remote(hak_slab_t *slab, void *block);
  * when blocks came home. */
 bool hak_home_drain_ready_locked(hak_heap_t *heap);
 /* For a refill of the class that wants so many blocks: what came into the remote queues of its
- * slabs, queue by queue as it is, until that is half of them. Other classes' slabs wait, see
- * home.c.
- */
-hak_chain_t hak_home_receive_locked(hak_heap_t *heap, unsigned cls, unsigned want);
-/* Empties the ready list of a heap whose owner may not come to it, if the lock is free. Everyone
- * who unlocks a heap's lock calls it then. */
+ * slabs, queue by queue as it is, until that is half of them; but no queue of more than most. Other
+ * classes' slabs wait, see home.c. */
+hak_chain_t hak_home_receive_locked(hak_heap_t *heap, unsigned cls, unsigned want, unsigned most);
+/* Empties the ready list of a heap whose owner may not come to it, and what waits, if the lock is
+ * free. Everyone who unlocks a heap's lock calls it then. */
 void hak_home_help(hak_heap_t *heap);
 
 /* How many blocks of a chain went home, and how many batches those of other heaps made. */

@@ -187,7 +187,7 @@ static void each_refill_source(const hak_stats_t *s, emit_t *emit, void *context
         SOURCE(refill_next, "a further one of the heap"),
         SOURCE(refill_adopted, "one just adopted"),
         SOURCE(refill_pool, "one just acquired"),
-        {NULL, "refill_remote", "refills to which remote queues gave", s->refill_remote, 0,
+        {NULL, "refill_remote", "refills that began with what remote queues gave", s->refill_remote, 0,
          HAK_FIGURE_COUNT},
     };
 #undef SOURCE

@@ -34,7 +34,7 @@ _Static_assert(sizeof(hak_bin_t) == 32, "an index of a bin is a shift");
 typedef struct {
     _Atomic uintptr_t reserve; /* atomic: a chain, see bins.h */
     hak_slab_t *slabs;         /* heap.lock: the slabs with room, the one to use next in front */
-    hak_slab_t *waiting;       /* heap.lock: off the ready list, their queues still full */
+    hak_slab_t *waiting;       /* heap.lock: off the ready list, their queues not empty */
     uint32_t slab_count;       /* heap.lock: slabs of the class, with room or without */
     _Atomic uint32_t out;      /* heap.lock writes: their blocks that are not home */
     int32_t room_start;        /* thread: what the bin's room was when the interval began */
@@ -101,22 +101,24 @@ typedef struct hak_heap {
     hak_bin_t bins[HAK_TAGS + 1];                /* by tag; one more, see hak_no_heaps */
     hak_bin_t *tiny_bins[HAK_TINY_MAX / 16 + 1]; /* const: the bin by (size + 15) / 16 */
     hak_lock_t lock;
-    _Atomic uint32_t state;                     /* atomic: see hak_home_help() */
-    hak_slab_t *_Atomic ready;                  /* atomic: see remote_queue.h */
-    _Atomic uint32_t ready_count;               /* atomic, a hint: slots pushed since emptied */
-    _Atomic uint32_t slots;                     /* heap.lock writes: of all its slabs */
-    uint32_t waiting_slots;                     /* heap.lock: of slabs that are waiting */
-    bool stale_bins;                            /* heap.lock: its thread was lost in a fork */
-    bool listed;                                /* registry.lock: is in the list of orphans */
-    bool shared;                                /* const: it is the common heap */
-    size_t tiny_slabs;                          /* heap.lock: slabs of tiny classes */
-    uint32_t frees;                             /* thread: in all intervals that ended */
-    size_t grown_bytes;                         /* thread: by how much all intervals grew */
-    uint64_t scattered[2];                      /* thread: a bit for each class that is scattered */
-    uint32_t hold;                              /* thread: frees of one between two looks at all */
-    uint64_t refills[HAK_SOURCES];              /* heap.lock: by source */
-    hak_tally_t tally;                          /* heap.lock; thread: refills_reserve */
-    struct hak_heap *all_next;                  /* const after birth */
+    _Atomic uint32_t state;        /* atomic: see hak_home_help() */
+    hak_slab_t *_Atomic ready;     /* atomic: see remote_queue.h */
+    _Atomic uint32_t ready_count;  /* atomic, a hint: slots on it, and that wait */
+    _Atomic uint32_t looked_ms;    /* heap.lock writes: when its owner last found something there */
+    uint32_t waiting_slots;        /* heap.lock: of slabs that wait */
+    uint32_t waiting_ms;           /* heap.lock: since when slabs wait, if any do */
+    uint64_t waiting_classes[2];   /* heap.lock: a bit for each that has some, or had */
+    bool stale_bins;               /* heap.lock: its thread was lost in a fork */
+    bool listed;                   /* registry.lock: is in the list of orphans */
+    bool shared;                   /* const: it is the common heap */
+    size_t tiny_slabs;             /* heap.lock: slabs of tiny classes */
+    uint32_t frees;                /* thread: in all intervals that ended */
+    size_t grown_bytes;            /* thread: by how much all intervals grew */
+    uint64_t scattered[2];         /* thread: a bit for each class that is scattered */
+    uint32_t hold;                 /* thread: frees of one between two looks at all */
+    uint64_t refills[HAK_SOURCES]; /* heap.lock: by source */
+    hak_tally_t tally;             /* heap.lock; thread: refills_reserve */
+    struct hak_heap *all_next;     /* const after birth */
     struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */
     int64_t sample_left;                        /* thread: see sample.h */
     uint64_t sample_seed;                       /* thread: 0 before its first draw */

@@ -14,8 +14,8 @@
  *   free_count == length of free;  tail is its last block when free is not NULL
  *   batch_count <= free_count;  batch_tail is where its batch_count-th block lies, if that is not 0
  *   listed  <=>  free_count > 0 || carved < capacity
- *   remote == 0  <=>  the slab is on no ready list, nobody is about to put it there, and it does
- * not wait (home.h)
+ *   remote == 0  <=>  the slab is on no ready list, nobody is on the way to put it there, and it
+ *   does not wait (home.c)
  */
 #ifndef HAK_SUPERSLAB_H
 #define HAK_SUPERSLAB_H
@@ -51,7 +51,7 @@ typedef struct hak_slab {
 
     /* The line that other threads write. */
     _Alignas(HAK_CACHE_LINE) _Atomic uintptr_t remote; /* atomic: see remote_queue.h */
-    struct hak_slab *_Atomic ready_next;               /* atomic: link in an owner's ready list */
+    struct hak_slab *_Atomic ready_next;               /* atomic: link in a ready list, or of slabs that wait */
     struct hak_slab *older, *newer;                    /* pool: all EMPTY slabs by age */
 } hak_slab_t;
 

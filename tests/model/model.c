@@ -31,6 +31,7 @@
 
 #include "explore.h"
 #include "options.h"
+#include "os.h"
 #include "scenarios.h"
 #include "snapshot.h"
 #include "toys.h"
@@ -250,6 +251,11 @@ static bool read_arguments(int count, char **words) {
     return arguments.bound <= BOUND_MAX && arguments.seconds > 0;
 }
 
+/* Every run of a schedule must see the same: all happens within a millisecond. */
+static uint32_t standing_clock_ms(void) {
+    return 1000000;
+}
+
 int main(int count, char **words) {
     (void)clearenv(); /* no HAKMEM_ options */
     if (!read_arguments(count, words)) {
@@ -258,6 +264,7 @@ int main(int count, char **words) {
     /* The common heap is an orphan to whoever frees, and an owner to whoever takes: no step of it
      * is its own, and the scenarios count heaps. */
     hak_options.common = 0;
+    hak_os.now_ms = standing_clock_ms;
     __libc_single_threaded = 0; /* coroutines count as threads */
     snapshot_install();
     found_t *found = mmap(NULL, sizeof *found, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,

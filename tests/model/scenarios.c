@@ -163,24 +163,26 @@ static void slab_and_reserve_fork(void) {
     world_may_lose(1);
 }
 
-/* Two slabs, the remote queues of both filled. */
+/* Two slabs, the remote queues of both filled; a further block of each. */
 static void two_ready_slabs(void) {
     have_heaps(3);
     fill_slab(0);
     unsigned first = b[0];
+    unsigned second = b[1];
     fill_slab(0);
     model_become(1);
     world_free_home(first);
     world_free_home(b[7]);
+    b[0] = second;
 }
 
-/* The owner's ready list is two slabs short of HAK_PATIENCE_LEAST. */
+/* The owner's ready list is two slabs short of HAK_ASLEEP_SLOTS. */
 static void long_ready_list(void) {
     have_heaps(3);
     model_become(0);
-    world_alloc_many(8 * HAK_PATIENCE_LEAST);
+    world_alloc_many(8 * HAK_ASLEEP_SLOTS);
     model_become(1);
-    for (unsigned i = 0; i < HAK_PATIENCE_LEAST; i++) {
+    for (unsigned i = 0; i < HAK_ASLEEP_SLOTS; i++) {
         b[i] = 8 * i;
         if (i >= 2) {
             world_free_home(b[i]);

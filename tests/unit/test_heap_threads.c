@@ -2,6 +2,7 @@
 #include "heap_case.h"
 
 #include "home.h"
+#include "os.h"
 #include "remote_queue.h"
 
 #define BIG 8192 /* one slot, 8 blocks a slab */
@@ -27,7 +28,7 @@ UNIT_CHILD(heap_remote_free_to_a_sleeping_owner_is_helped) {
     CHECK(slots_active() == 40);
     in_thread(thread_frees, &(work_t){blocks, 8 * 40, 0});
     CHECK(tallied(helped) != 0); /* the owner did nothing */
-    CHECK(slots_active() <= HAK_PATIENCE_LEAST);
+    CHECK(slots_active() <= HAK_ASLEEP_SLOTS);
 }
 
 /* ---- Slabs that wait ---- */
@@ -76,6 +77,32 @@ UNIT_CHILD(heap_refill_leaves_queues_of_other_classes) {
     CHECK(hak_heap_is_valid());
 }
 
+UNIT_CHILD(heap_refill_of_few_takes_no_whole_queue) {
+    static void *blocks[100];
+    hak_options.refill = 4;
+    allocate(blocks, 100, 64);
+    in_thread(thread_frees, &(work_t){blocks, 100, 0});
+    CHECK(hak_malloc(64) != NULL);
+    CHECK(own_blocks() <= 3);
+    CHECK(hak_heap_is_valid());
+}
+
+/* Where an interval is short: a queue is the slab's, not the bin's. */
+UNIT_CHILD(heap_queue_of_too_many_comes_home) {
+    static void *blocks[64];
+    hak_options.common = 0;
+    allocate(blocks, 64, 1024);
+    hak_slab_t *slab = slab_of(blocks[0]);
+    CHECK(hak_load_relaxed(&slab->carved) == 64);
+    own_bin(1024)->interval = 4;
+    own_shelf(1024)->refilled = 0; /* so that the interval stays as it is */
+    in_thread(thread_frees, &(work_t){blocks, 40, 0});
+    CHECK(hak_remote_count(hak_load_relaxed(&slab->remote)) == 40);
+    CHECK(hak_malloc(1024) != NULL); /* 40 are more than eight intervals */
+    CHECK(own_blocks() < 32 && slab->free_count >= 8);
+    CHECK(hak_heap_is_valid());
+}
+
 UNIT_CHILD(heap_what_waits_comes_home_before_a_new_slab) {
     static void *blocks[8];
     allocate_big(blocks, 8);
@@ -87,21 +114,65 @@ UNIT_CHILD(heap_what_waits_comes_home_before_a_new_slab) {
     CHECK(hak_heap_is_valid());
 }
 
-UNIT_CHILD(heap_no_more_waits_than_half_of_the_slots) {
-    static void *blocks[8 * 18];
-    allocate_big(blocks, 8 * 18); /* with the small class's slab 19 slots: nine may wait */
-    free_elsewhere(blocks, 0, 6);
+static uint32_t clock_ms = 1000000;
+
+static uint32_t own_clock_ms(void) {
+    return clock_ms;
+}
+
+UNIT_CHILD(heap_nothing_waits_for_long) {
+    static void *blocks[8 * 4];
+    hak_os.now_ms = own_clock_ms;
+    allocate_big(blocks, 8 * 4);
+    free_elsewhere(blocks, 0, 2);
     refill_small();
-    CHECK(hak_tls_heap->waiting_slots == 6);
-    free_elsewhere(blocks, 6, 3);
+    CHECK(hak_tls_heap->waiting_slots == 2);
+    clock_ms += HAK_AWAKE_MS - 1;
+    free_elsewhere(blocks, 2, 1);
     refill_small();
-    CHECK(hak_tls_heap->waiting_slots == 9);
-    free_elsewhere(blocks, 9, 1);
+    CHECK(hak_tls_heap->waiting_slots == 3);
+    clock_ms += 1;
     refill_small();
     CHECK(hak_tls_heap->waiting_slots == 0);
-    for (size_t i = 0; i < 10; i++) {
+    for (size_t i = 0; i < 3; i++) {
         CHECK(slab_of(blocks[8 * i])->free_count == 1);
     }
+    CHECK(hak_heap_is_valid());
+}
+
+UNIT_CHILD(heap_no_more_waits_than_so_many_slots) {
+    static void *blocks[8 * HAK_AWAKE_SLOTS];
+    hak_os.now_ms = own_clock_ms;
+    allocate_big(blocks, 8 * HAK_AWAKE_SLOTS);
+    for (size_t i = 0; i + 2 < HAK_AWAKE_SLOTS / 2; i += 2) {
+        free_elsewhere(blocks, i, 2);
+        refill_small();
+        CHECK(hak_tls_heap->waiting_slots == i + 2);
+    }
+    free_elsewhere(blocks, HAK_AWAKE_SLOTS / 2 - 2, 2);
+    refill_small();
+    CHECK(hak_tls_heap->waiting_slots == 0);
+    CHECK(tallied(helped) == 0);
+    CHECK(hak_heap_is_valid());
+}
+
+/* An owner that looked a moment ago will look again; one that did not is asleep. */
+UNIT_CHILD(heap_owner_that_is_awake_is_not_helped) {
+    static void *blocks[8 * 8];
+    hak_os.now_ms = own_clock_ms;
+    allocate_big(blocks, 8 * 8);
+    free_elsewhere(blocks, 0, 1);
+    refill_small();
+    free_elsewhere(blocks, 1, 5);
+    CHECK(tallied(helped) == 0);
+    CHECK(slab_of(blocks[0])->free_count == 0);
+    clock_ms += HAK_AWAKE_MS;
+    free_elsewhere(blocks, 6, 1);
+    CHECK(tallied(helped) != 0);
+    for (size_t i = 0; i < 7; i++) {
+        CHECK(slab_of(blocks[8 * i])->free_count == 1); /* what waited came home, too */
+    }
+    CHECK(hak_tls_heap->waiting_slots == 0);
     CHECK(hak_heap_is_valid());
 }
 
@@ -689,8 +760,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heap_remote_free_goes_home_in_batches),
         cmocka_unit_test(heap_refill_leaves_queues_of_other_classes),
+        cmocka_unit_test(heap_refill_of_few_takes_no_whole_queue),
+        cmocka_unit_test(heap_queue_of_too_many_comes_home),
         cmocka_unit_test(heap_what_waits_comes_home_before_a_new_slab),
-        cmocka_unit_test(heap_no_more_waits_than_half_of_the_slots),
+        cmocka_unit_test(heap_nothing_waits_for_long),
+        cmocka_unit_test(heap_no_more_waits_than_so_many_slots),
+        cmocka_unit_test(heap_owner_that_is_awake_is_not_helped),
         cmocka_unit_test(heap_remote_free_to_a_sleeping_owner_is_helped),
         cmocka_unit_test(heap_remote_frees_at_random_are_not_held_back),
         cmocka_unit_test(heap_remote_frees_at_random_of_many_classes_are_held_back_together),
