@@ -51,8 +51,8 @@ typedef struct hak_slab {
 
     /* The line that other threads write. */
     _Alignas(HAK_CACHE_LINE) _Atomic uintptr_t remote; /* atomic: see remote_queue.h */
-    struct hak_slab *_Atomic ready_next;               /* atomic: link in a ready list, or of slabs that wait */
-    struct hak_slab *older, *newer;                    /* pool: all EMPTY slabs by age */
+    struct hak_slab *_Atomic ready_next; /* atomic: link in a ready list, or of slabs that wait */
+    struct hak_slab *older, *newer;      /* pool: all EMPTY slabs by age */
 } hak_slab_t;
 
 _Static_assert(sizeof(hak_slab_t) == 2 * HAK_CACHE_LINE, "two lines a slab");
