@@ -187,8 +187,8 @@ static void each_refill_source(const hak_stats_t *s, emit_t *emit, void *context
         SOURCE(refill_next, "a further one of the heap"),
         SOURCE(refill_adopted, "one just adopted"),
         SOURCE(refill_pool, "one just acquired"),
-        {NULL, "refill_remote", "refills that began with what remote queues gave", s->refill_remote, 0,
-         HAK_FIGURE_COUNT},
+        {NULL, "refill_remote", "refills that began with what remote queues gave", s->refill_remote,
+         0, HAK_FIGURE_COUNT},
     };
 #undef SOURCE
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
