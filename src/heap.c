@@ -583,6 +583,7 @@ void hak_heap_after_fork_in_child(void) {
             hak_lock(&heap->lock);
             hak_home_drain_ready_locked(heap);
             hak_unlock(&heap->lock);
+            hak_home_help(heap); /* a signal handler may have come in between */
         }
     }
     hak_cancel_restore(cancel_type);

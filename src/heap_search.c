@@ -157,9 +157,29 @@ static void census_slab(hak_slab_t *slab, void *valid) {
     *(bool *)valid = census.valid && owned && free_count == slab->free_count;
 }
 
+/* Slabs that wait are the heap's, of the class, and others have sent them blocks. */
+static bool waiting_is_valid(const hak_heap_t *heap) {
+    uint32_t slots = 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_slab_t *slab = heap->shelves[cls].waiting;
+        bool marked = (heap->waiting_classes[cls / 64] >> cls % 64) & 1;
+        for (; slab != NULL; slab = hak_load_relaxed(&slab->ready_next)) {
+            slots += slab->slots;
+            if (!marked || slots > heap->waiting_slots || slab->cls != cls ||
+                hak_load_relaxed(&slab->owner) != heap || hak_load_relaxed(&slab->remote) == 0) {
+                return false;
+            }
+        }
+    }
+    return slots == heap->waiting_slots;
+}
+
 bool hak_heap_is_valid(void) {
     bool valid = true;
     hak_heap_lock_all();
+    for (hak_heap_t *heap = hak_heap_first(); heap != NULL; heap = heap->all_next) {
+        valid = valid && waiting_is_valid(heap);
+    }
     hak_pool_each_slab(census_slab, &valid);
     hak_heap_unlock_all();
     return valid;

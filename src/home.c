@@ -180,6 +180,7 @@ static hak_chain_t take_queues_locked(hak_heap_t *heap, unsigned cls, unsigned w
 /* The heap may not want a block of some class for long: nothing waits so long. */
 hak_chain_t hak_home_receive_locked(hak_heap_t *heap, unsigned cls, unsigned want, unsigned most) {
     uint32_t before = heap->waiting_slots;
+    /* Relaxed: what comes at this moment is seen by the look that follows every unlock. */
     if (before == 0 && hak_load_relaxed(&heap->ready) == NULL) {
         return (hak_chain_t){NULL, NULL, 0};
     }
@@ -211,6 +212,7 @@ static bool wants_help(hak_heap_t *heap) {
     if (hak_load_seq(&heap->state) == HAK_HEAP_ORPHAN) {
         return true;
     }
+    /* An owner that looks just now may seem to be asleep: help that it does not need is no harm. */
     uint32_t slots = hak_load_relaxed(&heap->ready_count);
     return slots >= HAK_ASLEEP_SLOTS &&
            (slots >= HAK_AWAKE_SLOTS ||

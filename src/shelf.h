@@ -92,7 +92,7 @@ typedef struct {
     uint8_t kind, cls;
 } hak_event_t;
 
-_Static_assert(HAK_CLASSES <= 128, "a bit for each class in scattered");
+_Static_assert(HAK_CLASSES <= 128, "a bit for each class: scattered, waiting_classes");
 _Static_assert(sizeof(hak_event_t) == 16, "a ring of events is 1 KiB");
 
 typedef enum { HAK_HEAP_OWNED, HAK_HEAP_ORPHAN } hak_heap_state_t;

@@ -164,8 +164,7 @@ static void check_count(const hak_slab_t *slab, const void *head, unsigned count
     }
 }
 
-void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
-    check_count(slab, head, count);
+static void put_in_front(hak_slab_t *slab, void *head, void *tail, unsigned count) {
     hak_block_set_next(tail, slab->free);
     if (slab->free == NULL) {
         slab->tail = tail;
@@ -174,6 +173,11 @@ void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
     slab->free_count = (uint16_t)(slab->free_count + count);
     slab->batch_count = (uint16_t)count;
     slab->batch_tail = (uint16_t)hak_slab_place(tail);
+}
+
+void hak_slab_give(hak_slab_t *slab, void *head, void *tail, unsigned count) {
+    check_count(slab, head, count);
+    put_in_front(slab, head, tail, count);
 }
 
 /* By their count all blocks are home, and the slab is about to go. Where one is in use though it
@@ -208,7 +212,7 @@ hak_chain_t hak_slab_receive(hak_slab_t *slab) {
 
 unsigned hak_slab_drain_remote(hak_slab_t *slab) {
     hak_chain_t chain = hak_slab_receive(slab);
-    hak_slab_give(slab, chain.head, chain.tail, chain.count);
+    put_in_front(slab, chain.head, chain.tail, chain.count);
     if (hak_slab_all_home(slab)) {
         check_all_free(slab);
     }

@@ -156,6 +156,46 @@ UNIT_CHILD(heap_no_more_waits_than_so_many_slots) {
     CHECK(hak_heap_is_valid());
 }
 
+UNIT_CHILD(heap_is_valid_sees_slabs_that_wait_wrongly) {
+    static void *blocks[8];
+    allocate_big(blocks, 8);
+    in_thread(thread_frees, &(work_t){blocks, 6, 0});
+    refill_small();
+    hak_heap_t *heap = hak_tls_heap;
+    hak_shelf_t *shelf = own_shelf(BIG);
+    hak_slab_t *slab = shelf->waiting;
+    CHECK(hak_heap_is_valid());
+    heap->waiting_slots++;
+    CHECK(!hak_heap_is_valid());
+    heap->waiting_slots--;
+    shelf->waiting = NULL;
+    own_shelf(SMALL)->waiting = slab;
+    CHECK(!hak_heap_is_valid());
+    own_shelf(SMALL)->waiting = NULL;
+    shelf->waiting = slab;
+    hak_store_relaxed(&slab->ready_next, slab); /* runs in a circle */
+    CHECK(!hak_heap_is_valid());
+    hak_store_relaxed(&slab->ready_next, NULL);
+    CHECK(hak_heap_is_valid());
+}
+
+/* However awake: so much is too much. */
+UNIT_CHILD(heap_owner_that_is_awake_is_helped_with_many) {
+    static void *blocks[8 * (HAK_AWAKE_SLOTS + 1)];
+    hak_os.now_ms = own_clock_ms;
+    allocate_big(blocks, 8 * (HAK_AWAKE_SLOTS + 1));
+    free_elsewhere(blocks, HAK_AWAKE_SLOTS, 1);
+    refill_small(); /* it looks, and one slab waits */
+    for (size_t i = 0; i + 8 < HAK_AWAKE_SLOTS; i += 8) {
+        free_elsewhere(blocks, i, 8);
+    }
+    CHECK(tallied(helped) == 0);
+    free_elsewhere(blocks, HAK_AWAKE_SLOTS - 8, 8);
+    CHECK(tallied(helped) != 0);
+    CHECK(hak_tls_heap->waiting_slots == 0);
+    CHECK(hak_heap_is_valid());
+}
+
 /* An owner that looked a moment ago will look again; one that did not is asleep. */
 UNIT_CHILD(heap_owner_that_is_awake_is_not_helped) {
     static void *blocks[8 * 8];
@@ -766,6 +806,8 @@ int main(void) {
         cmocka_unit_test(heap_nothing_waits_for_long),
         cmocka_unit_test(heap_no_more_waits_than_so_many_slots),
         cmocka_unit_test(heap_owner_that_is_awake_is_not_helped),
+        cmocka_unit_test(heap_owner_that_is_awake_is_helped_with_many),
+        cmocka_unit_test(heap_is_valid_sees_slabs_that_wait_wrongly),
         cmocka_unit_test(heap_remote_free_to_a_sleeping_owner_is_helped),
         cmocka_unit_test(heap_remote_frees_at_random_are_not_held_back),
         cmocka_unit_test(heap_remote_frees_at_random_of_many_classes_are_held_back_together),

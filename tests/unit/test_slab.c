@@ -452,6 +452,26 @@ static void slab_give_more_than_went_out_aborts(void **state) {
     unit_assert_aborts(give_one_too_many, block_at(1), line);
 }
 
+static void receive(void *unused) {
+    (void)unused;
+    (void)hak_slab_receive(slab);
+}
+
+/* Two blocks were carved, one of them is home; the queue says that it holds both. */
+static void slab_receive_of_more_than_went_out_aborts(void **state) {
+    (void)state;
+    char line[LINE];
+    hak_chain_t a = take(1);
+    hak_chain_t b = take(1);
+    give(b);
+    assert_true(hak_remote_push(slab, (hak_chain_t){a.head, a.tail, 2}));
+    snprintf(line, sizeof line,
+             "hakmem: double free: more blocks came home than went out, near %p (class 3, 64 "
+             "bytes)\n",
+             a.head);
+    unit_assert_aborts(receive, NULL, line);
+}
+
 static int set_up(void **state) {
     int result = pool_case_set_up(state);
     slab = hak_pool_acquire(CLASS_64, false);
@@ -494,6 +514,7 @@ int main(void) {
         CASE(slab_take_of_a_batch_whose_end_was_overwritten_aborts),
         CASE(slab_drain_remote_of_a_ring_aborts),
         CASE(slab_give_more_than_went_out_aborts),
+        CASE(slab_receive_of_more_than_went_out_aborts),
     };
     return cmocka_run_group_tests(tests, pool_case_set_up_group, NULL);
 }
