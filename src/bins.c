@@ -16,6 +16,8 @@
 #define DRAINS_TO_SHRINK 16
 /* Where reserves keep coming back, only each so many-th interval, less one, sets its bin apart. */
 #define CALM_MOST 3
+/* Counts in a row that found nothing: each doubles the way to the next, this many times. */
+#define COUNTS_IN_VAIN 3
 /* So many say that the thread only frees: it keeps nothing of the class then. What it sends home an
  * interval earlier it would not have used, and when it comes to rest it pins fewer slabs. */
 #define DRAINS_TO_KEEP_NONE 2
@@ -100,6 +102,7 @@ void hak_bins_reset(hak_heap_t *heap) {
         bin->head_most = bin->reserve_most = 0;
         start_interval(heap, cls, first_interval(cls));
         heap->shelves[cls].calm = heap->shelves[cls].waited = heap->shelves[cls].paced = 0;
+        heap->shelves[cls].in_vain = 0;
         heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
         heap->shelves[cls].seen = heap->shelves[cls].recycles = false;
         heap->shelves[cls].rare = 0;
@@ -250,10 +253,16 @@ static bool is_short_chain(const void *block) {
     return block == NULL;
 }
 
+/* Of wide blocks, few intervals are much already. */
+static bool is_wide(const hak_bin_t *bin, unsigned cls) {
+    return bin->interval * hak_class_stride(cls) > (size_t)hak_options.tiny_cap << 10;
+}
+
 /* A reserve that is taken back at once, interval after interval, would never be drained. So when
  * the upper bounds have added up, blocks are counted, and those beyond two intervals go home. */
 static void cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
+    hak_shelf_t *shelf = &heap->shelves[cls];
     const uintptr_t stamp = hak_stamp;
     uint32_t keep = 2 * bin->interval;
     uint32_t left = keep;
@@ -271,13 +280,19 @@ static void cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
     }
     hak_block_set_next(last, NULL);
     bin->head_most = (int32_t)(keep - left);
+    shelf->in_vain = (uint8_t)hak_min(shelf->in_vain + 1U, COUNTS_IN_VAIN);
     if (excess != NULL) {
+        shelf->in_vain = 0;
         drain_chain_locked(heap, cls, excess);
     }
 }
 
-static bool may_be_in_excess(const hak_bin_t *bin) {
-    return bin->head_most > HAK_BIN_EXCESS * (int32_t)bin->interval && bin->head != NULL;
+/* Allocations that nobody counts make the bounds run ahead. Where a count found no excess, and
+ * nothing went home since, the next one waits twice as long: a count is a cache miss for each
+ * block. */
+static bool may_be_in_excess(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
+    unsigned shift = is_wide(bin, cls) ? 0 : shelf->in_vain;
+    return bin->head_most > (HAK_BIN_EXCESS << shift) * (int32_t)bin->interval && bin->head != NULL;
 }
 
 /* The bin becomes the reserve, unless there is one. Release pairs with the acquire in
@@ -300,7 +315,7 @@ static void set_apart(hak_bin_t *bin, hak_shelf_t *shelf) {
 static void count_drain(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
-    shelf->calm = 0;
+    shelf->calm = shelf->in_vain = 0;
     if (++shelf->drains % DRAINS_TO_SHRINK == 0 && bin->interval > interval_start(cls)) {
         set_interval(heap, cls, (uint32_t)hak_max(bin->interval / 2, interval_start(cls)));
     }
@@ -374,11 +389,12 @@ static bool keeps_none(hak_heap_t *heap, unsigned cls, bool is_short) {
 
 static void drain_overdue_locked(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
-    if (hak_load_relaxed(&heap->shelves[cls].reserve) != 0) {
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    if (hak_load_relaxed(&shelf->reserve) != 0) {
         count_drain(heap, cls);
         drain_reserve_locked(heap, cls);
     }
-    if (may_be_in_excess(bin)) {
+    if (may_be_in_excess(bin, shelf, cls)) {
         /* Off the bin first: what is changed is in no signal handler's reach. */
         void *chain = hak_take(&bin->head);
         if (chain != NULL) {
@@ -456,10 +472,8 @@ static void begin_interval(hak_heap_t *heap, unsigned cls) {
     start_interval(heap, cls, shelf->scattered != 0 ? heap->hold : next);
 }
 
-/* Of wide blocks, few intervals are much already. */
 static unsigned patience(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
-    bool is_wide = bin->interval * hak_class_stride(cls) > (size_t)hak_options.tiny_cap << 10;
-    return is_wide && shelf->calm > 1 ? 1 : shelf->calm;
+    return is_wide(bin, cls) && shelf->calm > 1 ? 1 : shelf->calm;
 }
 
 /* With samples, a bin must become empty now and then, be its chain short or not. */
@@ -569,8 +583,8 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
     note_pace(shelf, is_short && !is_hurried(shelf));
     bool is_none_kept = keeps_none(heap, cls, is_short);
-    if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin) || is_shrinking(shelf) ||
-        is_none_kept) {
+    if (hak_load_relaxed(&shelf->reserve) != 0 || may_be_in_excess(bin, shelf, cls) ||
+        is_shrinking(shelf) || is_none_kept) {
         hak_lock(&heap->lock);
         if (is_none_kept) {
             keep_none_locked(heap, cls);

@@ -41,6 +41,7 @@ typedef struct {
     uint32_t regret_ms;        /* thread: when a flush was last followed by a refill */
     uint8_t calm;              /* thread: reserves in a row that came back into their bin */
     uint8_t waited;            /* thread: intervals since a bin was set apart */
+    uint8_t in_vain;           /* thread: counts of the bin in a row that found no excess */
     uint8_t paced;             /* thread: intervals in a row that ended with a handful of blocks */
     bool flushed;              /* thread: all blocks went home, and none was wanted since */
     bool regretted;            /* thread: regret_ms holds */

@@ -252,6 +252,39 @@ UNIT_CHILD(heap_free_of_many_keeps_at_most_two_intervals) {
     CHECK(slots_active() <= 4);
 }
 
+/* What is freed is allocated at once: the bin neither grows nor empties. Returns the widest bound,
+ * in intervals. */
+static uint32_t keep_pace(unsigned intervals, unsigned *least_in_vain) {
+    const hak_bin_t *bin = own_bin(64);
+    size_t widest = 0;
+    for (uint32_t i = 0; i < intervals * bin->interval; i++) {
+        hak_free(hak_malloc(64));
+        widest = hak_max(widest, (size_t)bin->head_most);
+        *least_in_vain = (unsigned)hak_min(*least_in_vain, own_shelf(64)->in_vain);
+    }
+    return (uint32_t)(widest / bin->interval);
+}
+
+UNIT_CHILD(heap_counts_that_find_no_excess_become_rare_until_one_does) {
+    static void *blocks[5000];
+    allocate(blocks, 5000, 64);
+    release(blocks, 100);
+    unsigned least = 0;
+    (void)keep_pace(400, &least);
+    CHECK(own_shelf(64)->in_vain == 3);
+    uint32_t widest = keep_pace(200, &least);
+    CHECK(widest > 60 && widest <= 65);
+    size_t interval = own_bin(64)->interval;
+    for (size_t i = 0; i < 3; i++) { /* the bin grows, but its reserve keeps coming back */
+        release(blocks + 100 + i * interval, interval);
+        (void)keep_pace(1, &least);
+    }
+    CHECK(own_shelf(64)->in_vain == 3 && own_blocks() > 3 * interval);
+    least = 3;
+    (void)keep_pace(66, &least);
+    CHECK(least == 0 && own_blocks() <= 2 * interval);
+}
+
 UNIT_CHILD(heap_all_classes_together_stay_within_the_heaps_bound) {
     static void *blocks[4000];
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
@@ -527,6 +560,7 @@ int main(void) {
         cmocka_unit_test(heap_waves_of_16_byte_blocks_settle_at_zero_drains),
         cmocka_unit_test(heap_interval_over_sends_the_idle_reserve_home),
         cmocka_unit_test(heap_free_of_many_keeps_at_most_two_intervals),
+        cmocka_unit_test(heap_counts_that_find_no_excess_become_rare_until_one_does),
         cmocka_unit_test(heap_all_classes_together_stay_within_the_heaps_bound),
         cmocka_unit_test(heap_interval_of_a_pulse_follows_and_shrinks_again),
         cmocka_unit_test(heap_a_class_of_wide_blocks_that_is_rare_holds_few),
