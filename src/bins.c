@@ -71,9 +71,9 @@ static uint32_t interval_max(unsigned cls) {
 }
 
 /* What a new thread holds back at first: some pages of a class at most. */
-static uint32_t interval_start(unsigned cls) {
+static uint16_t interval_start(unsigned cls) {
     size_t start = hak_clamp(16384 / hak_class_stride(cls), 8, 128);
-    return (uint32_t)hak_min(start, interval_max(cls));
+    return (uint16_t)hak_min(start, interval_max(cls));
 }
 
 static uint32_t first_interval(unsigned cls) {
@@ -98,7 +98,7 @@ void hak_bins_reset(hak_heap_t *heap) {
     heap->grown_bytes = heap->frees = 0;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         hak_bin_t *bin = hak_heap_bin(heap, cls);
-        bin->interval = interval_start(cls);
+        bin->interval = heap->shelves[cls].start = interval_start(cls);
         bin->head_most = bin->reserve_most = 0;
         start_interval(heap, cls, first_interval(cls));
         heap->shelves[cls].calm = heap->shelves[cls].waited = heap->shelves[cls].paced = 0;
@@ -116,14 +116,15 @@ void hak_bins_reset(hak_heap_t *heap) {
     heap->hold = HOLD_LEAST;
 }
 
-static size_t grown_bytes(unsigned cls, uint32_t interval) {
-    uint32_t start = interval_start(cls);
+static size_t grown_bytes(const hak_heap_t *heap, unsigned cls, uint32_t interval) {
+    uint32_t start = heap->shelves[cls].start;
     return interval > start ? (interval - start) * hak_class_stride(cls) : 0;
 }
 
 static void set_interval(hak_heap_t *heap, unsigned cls, uint32_t interval) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
-    size_t bytes = heap->grown_bytes - grown_bytes(cls, bin->interval) + grown_bytes(cls, interval);
+    size_t bytes = heap->grown_bytes - grown_bytes(heap, cls, bin->interval) +
+                   grown_bytes(heap, cls, interval);
     if (interval > bin->interval && bytes > (size_t)HAK_HEAP_BINS_KIB << 10) {
         return;
     }
@@ -316,8 +317,8 @@ static void count_drain(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     shelf->calm = shelf->in_vain = 0;
-    if (++shelf->drains % DRAINS_TO_SHRINK == 0 && bin->interval > interval_start(cls)) {
-        set_interval(heap, cls, (uint32_t)hak_max(bin->interval / 2, interval_start(cls)));
+    if (++shelf->drains % DRAINS_TO_SHRINK == 0 && bin->interval > shelf->start) {
+        set_interval(heap, cls, (uint32_t)hak_max(bin->interval / 2, shelf->start));
     }
 }
 
@@ -338,8 +339,8 @@ static void note_span(hak_heap_t *heap, unsigned cls, uint32_t frees) {
     }
     if (span > RARE_FREES && shelf->rare == RARE_FEW && bin->interval > RARE_LEAST) {
         set_interval(heap, cls, (uint32_t)hak_max(bin->interval / 2, RARE_LEAST));
-    } else if (shelf->rare == 0 && bin->interval < interval_start(cls)) {
-        set_interval(heap, cls, (uint32_t)hak_min(bin->interval * 2, interval_start(cls)));
+    } else if (shelf->rare == 0 && bin->interval < shelf->start) {
+        set_interval(heap, cls, (uint32_t)hak_min(bin->interval * 2, shelf->start));
     }
 }
 
@@ -476,6 +477,13 @@ static unsigned patience(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigne
     return is_wide(bin, cls) && shelf->calm > 1 ? 1 : shelf->calm;
 }
 
+/* Whether it is, costs a cache miss for each block: not where the interval ends the same either
+ * way.
+ */
+static bool may_matter_if_short(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
+    return is_shrinking(shelf) || shelf->waited >= patience(bin, shelf, cls);
+}
+
 /* With samples, a bin must become empty now and then, be its chain short or not. */
 static bool is_sample_near(const hak_bin_t *bin, hak_shelf_t *shelf, unsigned cls) {
     shelf->waited++;
@@ -579,7 +587,8 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     }
     hak_bins_add_passed(heap, cls, frees_so_far(bin, shelf));
     note_span(heap, cls, (uint32_t)frees_so_far(bin, shelf));
-    bool is_short = bin->reserve_most == 0 && is_short_chain(bin->head);
+    bool is_short =
+        bin->reserve_most == 0 && may_matter_if_short(bin, shelf, cls) && is_short_chain(bin->head);
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
     note_pace(shelf, is_short && !is_hurried(shelf));
     bool is_none_kept = keeps_none(heap, cls, is_short);
@@ -611,10 +620,9 @@ void hak_bins_note_refill(hak_heap_t *heap, unsigned cls, unsigned count) {
 static void note_refilled(hak_heap_t *heap, unsigned cls) {
     hak_shelf_t *shelf = &heap->shelves[cls];
     shelf->refilled = (uint8_t)hak_min(shelf->refilled + 1U, BUSY_REFILLS);
-    if (shelf->refilled == BUSY_REFILLS &&
-        hak_heap_bin(heap, cls)->interval < interval_start(cls)) {
+    if (shelf->refilled == BUSY_REFILLS && hak_heap_bin(heap, cls)->interval < shelf->start) {
         shelf->rare = 0;
-        set_interval(heap, cls, interval_start(cls));
+        set_interval(heap, cls, shelf->start);
     }
 }
 
