@@ -260,8 +260,9 @@ static bool is_wide(const hak_bin_t *bin, unsigned cls) {
 }
 
 /* A reserve that is taken back at once, interval after interval, would never be drained. So when
- * the upper bounds have added up, blocks are counted, and those beyond two intervals go home. */
-static void cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
+ * the upper bounds have added up, blocks are counted, and those beyond two intervals go home.
+ * Returns the last one that stays. */
+static void *cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     const uintptr_t stamp = hak_stamp;
@@ -286,6 +287,7 @@ static void cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
         shelf->in_vain = 0;
         drain_chain_locked(heap, cls, excess);
     }
+    return last;
 }
 
 /* Allocations that nobody counts make the bounds run ahead. Where a count found no excess, and
@@ -396,11 +398,12 @@ static void drain_overdue_locked(hak_heap_t *heap, unsigned cls) {
         drain_reserve_locked(heap, cls);
     }
     if (may_be_in_excess(bin, shelf, cls)) {
-        /* Off the bin first: what is changed is in no signal handler's reach. */
+        /* Off the bin first: what is changed is in no signal handler's reach, and what such a one
+         * frees meanwhile stays. */
         void *chain = hak_take(&bin->head);
         if (chain != NULL) {
-            cut_excess_locked(heap, cls, chain);
-            bin->head = chain;
+            void *last = cut_excess_locked(heap, cls, chain);
+            hak_bin_splice(bin, chain, last);
         }
     }
 }

@@ -2,6 +2,7 @@
 #include "alloc_fast.h"
 #include "heap_case.h"
 #include "large.h"
+#include "os.h"
 #include "remote_queue.h"
 
 #define BIG 8192 /* the widest class of one slot: 8 blocks a slab, carved one at a time */
@@ -285,6 +286,36 @@ UNIT_CHILD(heap_counts_that_find_no_excess_become_rare_until_one_does) {
     CHECK(least == 0 && own_blocks() <= 2 * interval);
 }
 
+/* In the middle of a drain, as a signal handler may. */
+static void *freed_in_between;
+
+static void free_in_between(int fd, const char *text, size_t bytes) {
+    (void)fd, (void)text, (void)bytes;
+    hak_free(freed_in_between);
+    freed_in_between = NULL;
+}
+
+UNIT_CHILD(heap_count_keeps_what_a_signal_handler_frees_meanwhile) {
+    static void *blocks[4000];
+    allocate(blocks, 4000, 64);
+    unsigned least = 0;
+    (void)keep_pace(40, &least);
+    size_t interval = own_bin(64)->interval;
+    for (size_t i = 0; i < 3; i++) {
+        release(blocks + i * interval, interval);
+        (void)keep_pace(1, &least);
+    }
+    CHECK(own_blocks() > 3 * interval);
+    size_t live = live_blocks();
+    freed_in_between = hak_malloc(64);
+    hak_options.tiny_sll_drain_debug = true;
+    hak_os.write = free_in_between;
+    (void)keep_pace(40, &least);
+    CHECK(freed_in_between == NULL && own_blocks() < 3 * interval);
+    hak_options.tiny_sll_drain_debug = false;
+    CHECK(live_blocks() == live);
+}
+
 UNIT_CHILD(heap_all_classes_together_stay_within_the_heaps_bound) {
     static void *blocks[4000];
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
@@ -561,6 +592,7 @@ int main(void) {
         cmocka_unit_test(heap_interval_over_sends_the_idle_reserve_home),
         cmocka_unit_test(heap_free_of_many_keeps_at_most_two_intervals),
         cmocka_unit_test(heap_counts_that_find_no_excess_become_rare_until_one_does),
+        cmocka_unit_test(heap_count_keeps_what_a_signal_handler_frees_meanwhile),
         cmocka_unit_test(heap_all_classes_together_stay_within_the_heaps_bound),
         cmocka_unit_test(heap_interval_of_a_pulse_follows_and_shrinks_again),
         cmocka_unit_test(heap_a_class_of_wide_blocks_that_is_rare_holds_few),
