@@ -16,8 +16,10 @@
 #define DRAINS_TO_SHRINK 16
 /* Where reserves keep coming back, only each so many-th interval, less one, sets its bin apart. */
 #define CALM_MOST 3
-/* Counts in a row that found nothing: each doubles the way to the next, this many times. */
+/* Counts in a row that found no excess: each doubles the way to the next, this many times, to so
+ * many bytes. */
 #define COUNTS_IN_VAIN 3
+#define UNCOUNTED_BYTES ((size_t)2 << 20)
 /* So many say that the thread only frees: it keeps nothing of the class then. What it sends home an
  * interval earlier it would not have used, and when it comes to rest it pins fewer slabs. */
 #define DRAINS_TO_KEEP_NONE 2
@@ -201,6 +203,7 @@ void hak_bins_mend(hak_heap_t *heap) {
 }
 
 static hak_sent_t drain_bin_locked(hak_heap_t *heap, unsigned cls) {
+    heap->shelves[cls].in_vain = 0;
     hak_sent_t sent = drain_chain_locked(heap, cls, hak_take(&hak_heap_bin(heap, cls)->head));
     return add_sent(sent, drain_reserve_locked(heap, cls));
 }
@@ -254,48 +257,45 @@ static bool is_short_chain(const void *block) {
     return block == NULL;
 }
 
-/* Of wide blocks, few intervals are much already. */
-static bool is_wide(const hak_bin_t *bin, unsigned cls) {
-    return bin->interval * hak_class_stride(cls) > (size_t)hak_options.tiny_cap << 10;
-}
-
 /* A reserve that is taken back at once, interval after interval, would never be drained. So when
  * the upper bounds have added up, blocks are counted, and those beyond two intervals go home.
- * Returns the last one that stays. */
-static void *cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
+ * Returns what stays. */
+static hak_chain_t cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
     const uintptr_t stamp = hak_stamp;
-    uint32_t keep = 2 * bin->interval;
-    uint32_t left = keep;
-    void *last = chain;
+    uint32_t most = 2 * bin->interval;
+    hak_chain_t kept = {chain, chain, 0};
     void *excess;
     for (;;) {
-        if (HAK_UNLIKELY(!hak_block_carries(last, stamp))) {
-            hak_block_report_changed(last);
+        if (HAK_UNLIKELY(!hak_block_carries(kept.tail, stamp))) {
+            hak_block_report_changed(kept.tail);
         }
-        excess = hak_block_next(last);
-        if (--left == 0 || excess == NULL) {
+        excess = hak_block_next(kept.tail);
+        if (++kept.count == most || excess == NULL) {
             break;
         }
-        last = excess;
+        kept.tail = excess;
     }
-    hak_block_set_next(last, NULL);
-    bin->head_most = (int32_t)(keep - left);
+    hak_block_set_next(kept.tail, NULL);
+    bin->head_most = (int32_t)kept.count;
     shelf->in_vain = (uint8_t)hak_min(shelf->in_vain + 1U, COUNTS_IN_VAIN);
     if (excess != NULL) {
         shelf->in_vain = 0;
         drain_chain_locked(heap, cls, excess);
     }
-    return last;
+    return kept;
 }
 
-/* Allocations that nobody counts make the bounds run ahead. Where a count found no excess, and
- * nothing went home since, the next one waits twice as long: a count is a cache miss for each
- * block. */
+/* Allocations that nobody counts make the bounds run ahead. Where a count found no excess, and no
+ * reserve lay idle since, the next one waits twice as long: a count is a cache miss for each block.
+ */
 static bool may_be_in_excess(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
-    unsigned shift = is_wide(bin, cls) ? 0 : shelf->in_vain;
-    return bin->head_most > (HAK_BIN_EXCESS << shift) * (int32_t)bin->interval && bin->head != NULL;
+    size_t few = HAK_BIN_EXCESS * bin->interval * hak_class_stride(cls);
+    size_t many = shelf->rare != 0 ? few : few << shelf->in_vain;
+    size_t bytes = hak_max(few, hak_min(many, UNCOUNTED_BYTES));
+    return bin->head_most > 0 && (size_t)bin->head_most * hak_class_stride(cls) > bytes &&
+           bin->head != NULL;
 }
 
 /* The bin becomes the reserve, unless there is one. Release pairs with the acquire in
@@ -402,8 +402,9 @@ static void drain_overdue_locked(hak_heap_t *heap, unsigned cls) {
          * frees meanwhile stays. */
         void *chain = hak_take(&bin->head);
         if (chain != NULL) {
-            void *last = cut_excess_locked(heap, cls, chain);
-            hak_bin_splice(bin, chain, last);
+            hak_chain_t kept = cut_excess_locked(heap, cls, chain);
+            hak_bin_splice(bin, kept.head, kept.tail);
+            bin->head_most = (int32_t)hak_max((size_t)bin->head_most, kept.count);
         }
     }
 }
@@ -476,15 +477,18 @@ static void begin_interval(hak_heap_t *heap, unsigned cls) {
     start_interval(heap, cls, shelf->scattered != 0 ? heap->hold : next);
 }
 
+/* Of wide blocks, few intervals are much already. */
 static unsigned patience(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
-    return is_wide(bin, cls) && shelf->calm > 1 ? 1 : shelf->calm;
+    bool is_wide = bin->interval * hak_class_stride(cls) > (size_t)hak_options.tiny_cap << 10;
+    return is_wide && shelf->calm > 1 ? 1 : shelf->calm;
 }
 
-/* Whether it is, costs a cache miss for each block: not where the interval ends the same either
- * way.
- */
+/* Whether it is, costs a cache miss for each block. Where nothing shrinks that changes little
+ * before the bin is to be set apart: its bound is wider, and if it is long by then, it is set apart
+ * after so many intervals and not after so many long ones. */
 static bool may_matter_if_short(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
-    return is_shrinking(shelf) || shelf->waited >= patience(bin, shelf, cls);
+    return is_shrinking(shelf) || shelf->waited >= patience(bin, shelf, cls) ||
+           hak_options.guard_sample != 0;
 }
 
 /* With samples, a bin must become empty now and then, be its chain short or not. */

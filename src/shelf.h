@@ -49,7 +49,7 @@ typedef struct {
     bool recycles;             /* thread: blocks that went home were wanted once */
     uint8_t rare;              /* thread: long intervals in a row, see bins.h */
     uint8_t refilled;          /* thread: refills from slabs within its interval */
-    uint16_t start;            /* const from birth: the interval to begin with */
+    uint16_t start;            /* thread: the interval that a birth begins with */
     uint32_t began;            /* thread: heap.frees when its interval began */
     uint32_t batch;            /* thread: blocks that the next refill wants */
     uint32_t borrowed;         /* thread: blocks taken from the common heap */

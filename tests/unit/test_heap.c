@@ -255,35 +255,52 @@ UNIT_CHILD(heap_free_of_many_keeps_at_most_two_intervals) {
 
 /* What is freed is allocated at once: the bin neither grows nor empties. Returns the widest bound,
  * in intervals. */
-static uint32_t keep_pace(unsigned intervals, unsigned *least_in_vain) {
-    const hak_bin_t *bin = own_bin(64);
+static size_t keep_pace(size_t size, size_t intervals) {
+    const hak_bin_t *bin = own_bin(size);
     size_t widest = 0;
-    for (uint32_t i = 0; i < intervals * bin->interval; i++) {
-        hak_free(hak_malloc(64));
-        widest = hak_max(widest, (size_t)bin->head_most);
-        *least_in_vain = (unsigned)hak_min(*least_in_vain, own_shelf(64)->in_vain);
+    for (size_t i = 0; i < intervals * bin->interval; i++) {
+        hak_free(hak_malloc(size));
+        widest = hak_max(widest, bin->head_most > 0 ? (size_t)bin->head_most : 0);
     }
-    return (uint32_t)(widest / bin->interval);
+    return widest / bin->interval;
+}
+
+/* The bin grows by so many intervals, but its reserve keeps coming back. Returns how many blocks
+ * that took. */
+static size_t grow_bin(void **blocks, size_t size, size_t intervals) {
+    size_t interval = own_bin(size)->interval;
+    for (size_t i = 0; i < intervals; i++) {
+        release(blocks + i * interval, interval);
+        (void)keep_pace(size, 1);
+    }
+    return intervals * interval;
 }
 
 UNIT_CHILD(heap_counts_that_find_no_excess_become_rare_until_one_does) {
-    static void *blocks[5000];
-    allocate(blocks, 5000, 64);
-    release(blocks, 100);
-    unsigned least = 0;
-    (void)keep_pace(400, &least);
-    CHECK(own_shelf(64)->in_vain == 3);
-    uint32_t widest = keep_pace(200, &least);
-    CHECK(widest > 60 && widest <= 65);
-    size_t interval = own_bin(64)->interval;
-    for (size_t i = 0; i < 3; i++) { /* the bin grows, but its reserve keeps coming back */
-        release(blocks + 100 + i * interval, interval);
-        (void)keep_pace(1, &least);
+    static void *blocks[10000];
+    allocate(blocks, 10000, 200);
+    const hak_shelf_t *shelf = own_shelf(200);
+    release(blocks, 50);
+    (void)keep_pace(200, 100); /* the interval is as wide as it gets */
+    size_t interval = own_bin(200)->interval;
+    size_t most = ((size_t)2 << 20) / (interval * hak_class_stride(hak_class_of(200)));
+    CHECK(shelf->in_vain == 3 && most > 16 && most < 64);
+    size_t widest = keep_pace(200, 200);
+    CHECK(shelf->in_vain == 3 && widest >= most - 1 && widest <= most);
+    uint64_t drains = tallied(drains);
+    (void)grow_bin(blocks + 50, 200, 3);
+    CHECK(shelf->in_vain == 3 && own_blocks() > 3 * interval);
+    for (size_t i = 0; i < most && shelf->in_vain == 3; i++) {
+        (void)keep_pace(200, 1);
     }
-    CHECK(own_shelf(64)->in_vain == 3 && own_blocks() > 3 * interval);
-    least = 3;
-    (void)keep_pace(66, &least);
-    CHECK(least == 0 && own_blocks() <= 2 * interval);
+    CHECK(shelf->in_vain == 0 && shelf->drains == 0); /* no reserve was idle */
+    CHECK(tallied(drains) == drains + 1 && own_blocks() <= 2 * interval);
+    (void)keep_pace(200, 200);
+    CHECK(shelf->in_vain == 3);
+    for (size_t i = 5000; shelf->drains == 0; i++) {
+        hak_free(blocks[i]);
+    }
+    CHECK(shelf->in_vain == 0); /* one was */
 }
 
 /* In the middle of a drain, as a signal handler may. */
@@ -298,19 +315,15 @@ static void free_in_between(int fd, const char *text, size_t bytes) {
 UNIT_CHILD(heap_count_keeps_what_a_signal_handler_frees_meanwhile) {
     static void *blocks[4000];
     allocate(blocks, 4000, 64);
-    unsigned least = 0;
-    (void)keep_pace(40, &least);
+    (void)keep_pace(64, 40);
     size_t interval = own_bin(64)->interval;
-    for (size_t i = 0; i < 3; i++) {
-        release(blocks + i * interval, interval);
-        (void)keep_pace(1, &least);
-    }
+    (void)grow_bin(blocks, 64, 3);
     CHECK(own_blocks() > 3 * interval);
     size_t live = live_blocks();
     freed_in_between = hak_malloc(64);
     hak_options.tiny_sll_drain_debug = true;
     hak_os.write = free_in_between;
-    (void)keep_pace(40, &least);
+    (void)keep_pace(64, 40);
     CHECK(freed_in_between == NULL && own_blocks() < 3 * interval);
     hak_options.tiny_sll_drain_debug = false;
     CHECK(live_blocks() == live);
