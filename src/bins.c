@@ -279,22 +279,24 @@ static hak_chain_t cut_excess_locked(hak_heap_t *heap, unsigned cls, void *chain
     }
     hak_block_set_next(kept.tail, NULL);
     bin->head_most = (int32_t)kept.count;
-    shelf->in_vain = (uint8_t)hak_min(shelf->in_vain + 1U, COUNTS_IN_VAIN);
     if (excess != NULL) {
         shelf->in_vain = 0;
         drain_chain_locked(heap, cls, excess);
+    } else {
+        shelf->in_vain = (uint8_t)hak_min(shelf->in_vain + 1U, COUNTS_IN_VAIN);
     }
     return kept;
 }
 
 /* Allocations that nobody counts make the bounds run ahead. Where a count found no excess, and no
  * reserve lay idle since, the next one waits twice as long: a count is a cache miss for each block.
- */
+ * Rare classes are to hold little. */
 static bool may_be_in_excess(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
-    size_t few = HAK_BIN_EXCESS * bin->interval * hak_class_stride(cls);
-    size_t many = shelf->rare != 0 ? few : few << shelf->in_vain;
-    size_t bytes = hak_max(few, hak_min(many, UNCOUNTED_BYTES));
-    return bin->head_most > 0 && (size_t)bin->head_most * hak_class_stride(cls) > bytes &&
+    size_t most = HAK_BIN_EXCESS * bin->interval * hak_class_stride(cls);
+    if (shelf->rare == 0) {
+        most = hak_max(most, hak_min(most << shelf->in_vain, UNCOUNTED_BYTES));
+    }
+    return bin->head_most > 0 && (size_t)bin->head_most * hak_class_stride(cls) > most &&
            bin->head != NULL;
 }
 

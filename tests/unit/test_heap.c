@@ -297,10 +297,17 @@ UNIT_CHILD(heap_counts_that_find_no_excess_become_rare_until_one_does) {
     CHECK(tallied(drains) == drains + 1 && own_blocks() <= 2 * interval);
     (void)keep_pace(200, 200);
     CHECK(shelf->in_vain == 3);
-    for (size_t i = 5000; shelf->drains == 0; i++) {
+    for (size_t i = 5000; i < 10000 && shelf->drains == 0; i++) {
         hak_free(blocks[i]);
     }
-    CHECK(shelf->in_vain == 0); /* one was */
+    CHECK(shelf->in_vain == 0 && shelf->drains == 1); /* one was */
+    (void)keep_pace(200, 400);
+    CHECK(shelf->in_vain == 3);
+    own_shelf(200)->rare = 1;
+    (void)keep_pace(200, most);
+    CHECK(shelf->in_vain == 3 && keep_pace(200, 100) == HAK_BIN_EXCESS);
+    hak_heap_trim();
+    CHECK(shelf->in_vain == 0);
 }
 
 /* In the middle of a drain, as a signal handler may. */

@@ -437,6 +437,13 @@ static void slab_drain_remote_of_a_ring_aborts(void **state) {
     assert_non_null(strstr(text, "hakmem: free list is corrupt: "));
 }
 
+static void say_too_many(char *line, const void *block) {
+    snprintf(line, LINE,
+             "hakmem: double free: more blocks came home than went out, near %p (class 3, 64 "
+             "bytes)\n",
+             block);
+}
+
 static void give_one_too_many(void *block) {
     hak_slab_give(slab, block, block, 1);
 }
@@ -445,10 +452,7 @@ static void slab_give_more_than_went_out_aborts(void **state) {
     (void)state;
     char line[LINE];
     give(take(4));
-    snprintf(line, sizeof line,
-             "hakmem: double free: more blocks came home than went out, near %p (class 3, 64 "
-             "bytes)\n",
-             (void *)block_at(1));
+    say_too_many(line, block_at(1));
     unit_assert_aborts(give_one_too_many, block_at(1), line);
 }
 
@@ -465,10 +469,7 @@ static void slab_receive_of_more_than_went_out_aborts(void **state) {
     hak_chain_t b = take(1);
     give(b);
     assert_true(hak_remote_push(slab, (hak_chain_t){a.head, a.tail, 2}));
-    snprintf(line, sizeof line,
-             "hakmem: double free: more blocks came home than went out, near %p (class 3, 64 "
-             "bytes)\n",
-             a.head);
+    say_too_many(line, a.head);
     unit_assert_aborts(receive, NULL, line);
 }
 
