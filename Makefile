@@ -228,16 +228,16 @@ sanitize: $(BUILD)/stress-address $(BUILD)/stress-undefined $(BUILD)/stress-thre
 count: libhakmem.so $(BUILD)/bench/count_loops ## instructions per malloc+free pair; fails above 40
 	@scripts/count.sh $(BUILD)/bench/count_loops libhakmem.so
 
-# Those in front have small blocks only.
-LAYOUT_PROGRAMS := "true" "sed -n 1p Makefile" "bash -c true" "fixed_size 64 10000" "waves 64 1000 20" "thread_churn 200 100" \
-    "worker_pool 0.2 4 7" "producer_consumer 0.2 1 64" -- "random_mixed 100000 4096 7" "containers 1" "cat Makefile" \
-    "larson 0.2 8 1000 500 100 4141 2" "large_blocks 1000 64 7 32768 1048576" "ls -l /usr/bin" "sort Makefile"
+LAYOUT_PROGRAMS := "true" "sed -n 1p Makefile" "bash -c true" "cat Makefile" "sort Makefile" "ls -l /usr/bin" \
+    "fixed_size 64 10000" "waves 64 1000 20" "random_mixed 100000 4096 7" "replace 100000 4096 7 16 527" \
+    "large_blocks 1000 64 7 32768 1048576" "containers 1" "thread_churn 200 100" "worker_pool 0.2 4 7" \
+    "producer_consumer 0.2 1 64" "larson 1 8 1000 5000 100 4141 2"
 layout: libhakmem.so $(BENCH_PROGRAMS) ## write the order of functions in the library, src/layout.txt
 	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh list libhakmem.so src/layout.txt $(LAYOUT_PROGRAMS)
 
 check-layout: libhakmem.so $(BENCH_PROGRAMS) ## how much of the library small programs map
 	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh check libhakmem.so "fixed_size 64 1000000000" \
-	    "waves 64 1000 1000000" "producer_consumer 20 1 64"
+	    "waves 64 1000 1000000" "producer_consumer 20 1 64" "larson 20 8 1000 5000 100 4141 2"
 
 check-object: libhakmem.so ## hit paths: no stack frame, no lock prefix, no call
 	@scripts/check-object.sh libhakmem.so

@@ -8,11 +8,11 @@
 #                                               fails above 96 KiB
 #
 # The kernel maps a file's pages in windows of 64 KiB: at the first touch all of a window that is
-# cached. So all constants lie in front, with the headers. The functions of LIST up to its empty line,
-# those of programs with small blocks alone, stand at the end of the code, in a window that ends with
-# them; the others of LIST in the window before; and what lies in front, reports, the hardened mode,
-# is not resident before somebody needs it. The segments are aligned to windows; loaders since
-# glibc 2.35 see to that, older ones lose some of the effect.
+# cached. So the functions of LIST, those of ordinary programs, stand at the end of the code, in a
+# window that ends with them; what lies in front, reports, the hardened mode, is not resident before
+# somebody needs it. Constants lie with the headers, but for those of functions that LIST does not
+# have, mostly what they may have to say: these come behind the code. The segments are aligned to
+# windows; loaders since glibc 2.35 see to that, older ones lose some of the effect.
 #
 # What is written to costs a page each: small variables stand together, the tables of the hardened mode
 # and the buffers of reports behind them; and of what the loader binds, what is all zero comes first.
@@ -25,36 +25,48 @@ set -euo pipefail
 window=65536
 mapped_kib_most=96
 small_variable=1024
+# Ordinary too: C++ programs use some operators or others; and under callgrind, where one thread runs
+# at a time, nobody waits for a lock, and few blocks move from thread to thread.
+also_listed='^(_Z.*|new_.*|(find_)?dlopen|hak_(un)?lock_slow|os_wait|os_wake_one|hak_home_move_out_locked)$'
 written_by_all='*(.bss.hak_pool)' # larger, but every program writes to it
 
 # Nothing where there is no such tool, or objects are not what the linker will see (LTO).
 sections() {
     # shellcheck disable=SC2086 # names of files, a list
-    { size -A -d $1 2>/dev/null || true; } | awk '$1 ~ /^\.(text|bss)\../ {print $1, $2}'
+    { size -A -d $1 2>/dev/null || true; } | awk '$1 ~ /^\.(text|rodata|bss)\../ {print $1, $2}'
 }
 
-# Lines `small`, `large` or `other` and a section of code, by where its function is listed. A function
-# stands with its part that gcc thinks runs seldom: that often is the way of a miss.
-place_code() {
+# Lines `listed` or `other` and a section of code, by whether its function is listed. A function stands
+# with its part that gcc thinks runs seldom: that often is the way of a miss. Lines `constants` and a
+# section, for all that are not of another function.
+place_sections() {
     sections "$2" | awk -v list="$1" '
         BEGIN {
-            place = "small"
             while ((getline name < list) > 0) {
-                if (name == "") {
-                    place = "large"
-                }
-                places[name] = place
+                is_listed[name]
             }
         }
         /^\.text\./ {
             parts = split($1, part, ".")
             place = "other"
             for (i = 3; i <= parts && place == "other"; i++) {
-                if (part[i] in places) {
-                    place = places[part[i]]
+                if (part[i] in is_listed) {
+                    place = "listed"
                 }
             }
+            for (i = 3; i <= parts && place == "other"; i++) {
+                others[part[i]]
+            }
             print place, $1
+        }
+        /^\.rodata\./ {constants[++count] = $1}
+        END {
+            for (i = 1; i <= count; i++) {
+                split(constants[i], part, ".")
+                if (!(part[3] in others)) {
+                    print "constants", constants[i]
+                }
+            }
         }'
 }
 
@@ -65,7 +77,7 @@ small_variables() {
 # Each of the changes must come to pass, or there is no script at all.
 print_script() {
     local code variables
-    code=$(place_code "$1" "$2")
+    code=$(place_sections "$1" "$2")
     variables="$(small_variables "$2") $written_by_all"
     { "${@:3}" -Wl,--verbose -o /dev/null 2>/dev/null || true; } |
         code=$code variables=$variables awk -v window=$window '
@@ -79,7 +91,10 @@ print_script() {
         function put(text) {script = script text "\n"}
         /^=====/ {inside = !inside; next}
         !inside {next}
-        /^  \.rodata +:/ {took_constants++; next}
+        /^  \.rodata +:/ {
+            took_constants++
+            sub(/\.rodata/, ".rodata.other")
+        }
         /^  \.(init|fini) +:/ || /^ *\.plt(\.got|\.sec)? +:/ {
             took_ends++
             ends = ends $0 "\n"
@@ -94,15 +109,15 @@ print_script() {
         }
         /^  \. = ALIGN\(CONSTANT \(MAXPAGESIZE\)\);/ && !put_constants {
             put_constants++
-            put("  .rodata : { *(.rodata .rodata.* .gnu.linkonce.r.*) }")
+            put("  .rodata :\n  {\n    *(.rodata)\n" sections["constants"] "  }")
         }
         /^  \.text +:/ {
             put_code++
             put($0)
             getline
             put($0)
-            put(sections["other"] sections["large"] "    . = ALIGN(" window ");")
-            put(sections["small"])
+            put(sections["other"] "    . = ALIGN(" window ");")
+            put(sections["listed"])
             put("    *libgcc.a:*(.text .text.*) *libc_nonshared.a:*(.text .text.*)")
             put("    *crti.o(.text) *crtbegin*.o(.text)")
             next
@@ -119,7 +134,7 @@ print_script() {
         }
         {put($0)}
         END {
-            if (sections["small"] != "" && took_constants == 1 && took_ends >= 3 && put_ends == 1 &&
+            if (sections["listed"] != "" && took_constants == 1 && took_ends >= 3 && put_ends == 1 &&
                 put_constants == 1 && put_code == 1 && put_bound == 1 && put_variables == 1) {
                 printf "%s", script
             }
@@ -132,38 +147,28 @@ functions_run() {
         sed -nE "s/.*:([a-zA-Z_][a-zA-Z_0-9]*)[^ ]* \[.*$(basename "$2")\]\$/\1/p" | sort -u
 }
 
-# Into $profiles/small and $profiles/large, by the `--` between the programs: the functions that run.
+# LIB PROGRAM...: into $profiles/list, the functions that run.
 profile() {
-    local lib out=small
+    local lib
     lib=$(realpath "$1")
     profiles=$(mktemp -d) # for the trap: not local
     trap 'rm -rf "$profiles"' EXIT
-    touch "$profiles/small" "$profiles/large"
     for command in "${@:2}"; do
-        if [[ $command == -- ]]; then
-            out=large
-            continue
-        fi
         echo "  RUN  $command"
         # shellcheck disable=SC2086 # a command line is split
         LD_PRELOAD=$lib valgrind --tool=callgrind --demangle=no \
             --callgrind-out-file="$profiles/out" $command >"$profiles/log" 2>&1 ||
             { cat "$profiles/log" >&2; return 1; }
-        functions_run "$profiles/out" "$lib" >>"$profiles/$out"
+        functions_run "$profiles/out" "$lib" >>"$profiles/list"
     done
-    sort -u -o "$profiles/small" "$profiles/small"
-    sort -u -o "$profiles/large" "$profiles/large"
+    nm "$1" | awk -v names="$also_listed" '$2 ~ /[tTW]/ && $3 ~ names {print $3}' >>"$profiles/list"
+    sort -u -o "$profiles/list" "$profiles/list"
 }
 
 write_list() {
     profile "$1" "${@:3}"
-    {
-        cat "$profiles/small"
-        echo
-        comm -13 "$profiles/small" "$profiles/large"
-    } >"$profiles/list"
     cp "$profiles/list" "$2"
-    echo "$2: $(wc -l <"$profiles/small") functions in front of $(grep -c . "$2")"
+    echo "$2: $(wc -l <"$2") functions"
 }
 
 # KiB of code and constants of the library that the program maps while it runs.
