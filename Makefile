@@ -235,9 +235,9 @@ LAYOUT_PROGRAMS := "true" "sed -n 1p Makefile" "bash -c true" "cat Makefile" "so
 layout: libhakmem.so $(BENCH_PROGRAMS) ## write the order of functions in the library, src/layout.txt
 	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh list libhakmem.so src/layout.txt $(LAYOUT_PROGRAMS)
 
-check-layout: libhakmem.so $(BENCH_PROGRAMS) ## how much of the library small programs map
+check-layout: libhakmem.so $(BENCH_PROGRAMS) ## how much of the library programs map
 	@PATH="$(BUILD)/bench:$$PATH" scripts/layout.sh check libhakmem.so "fixed_size 64 1000000000" \
-	    "waves 64 1000 1000000" "producer_consumer 20 1 64" "larson 20 8 1000 5000 100 4141 2"
+	    "waves 64 1000 1000000" "producer_consumer 20 1 64" "random_mixed 1000000000 4096 7" "larson 20 8 1000 5000 100 4141 2"
 
 check-object: libhakmem.so ## hit paths: no stack frame, no lock prefix, no call
 	@scripts/check-object.sh libhakmem.so

@@ -2,10 +2,9 @@
 # In which order the linker places the library, so that a program maps little of it.
 #
 # usage: layout.sh script LIST OBJECTS LINK...   the linker's script for LINK of OBJECTS (one word)
-#        layout.sh list LIB LIST PROGRAM... -- PROGRAM...
-#                                               writes LIST: what the programs (command lines) run
-#        layout.sh check LIB PROGRAM...         how much of it small ones map that run for a while;
-#                                               fails above 96 KiB
+#        layout.sh list LIB LIST PROGRAM...     writes LIST: what the programs (command lines) run
+#        layout.sh check LIB PROGRAM...         how much of it programs map that run for a while, with
+#                                               what the loader binds; fails above 96 KiB
 #
 # The kernel maps a file's pages in windows of 64 KiB: at the first touch all of a window that is
 # cached. So the functions of LIST, those of ordinary programs, stand at the end of the code, in a
@@ -38,7 +37,7 @@ sections() {
 
 # Lines `listed` or `other` and a section of code, by whether its function is listed. A function stands
 # with its part that gcc thinks runs seldom: that often is the way of a miss. Lines `constants` and a
-# section, for all that are not of another function.
+# section of constants, unless its function is `other`; where compilers name no function, all.
 place_sections() {
     sections "$2" | awk -v list="$1" '
         BEGIN {
@@ -54,8 +53,8 @@ place_sections() {
                     place = "listed"
                 }
             }
-            for (i = 3; i <= parts && place == "other"; i++) {
-                others[part[i]]
+            if (place == "other") {
+                others[part[3] == "unlikely" ? part[4] : part[3]]
             }
             print place, $1
         }
@@ -161,7 +160,8 @@ profile() {
             { cat "$profiles/log" >&2; return 1; }
         functions_run "$profiles/out" "$lib" >>"$profiles/list"
     done
-    nm "$1" | awk -v names="$also_listed" '$2 ~ /[tTW]/ && $3 ~ names {print $3}' >>"$profiles/list"
+    nm "$1" | awk -v names="$also_listed" '{sub(/\..*/, "", $3)} $2 ~ /[tTW]/ && $3 ~ names {print $3}' \
+        >>"$profiles/list"
     sort -u -o "$profiles/list" "$profiles/list"
 }
 
@@ -216,7 +216,8 @@ check_mapped() {
             echo "FAIL $1: not loaded"
             return 1
         elif ((kib > mapped_kib_most)); then
-            echo "FAIL $1: more than $mapped_kib_most KiB. Is src/layout.txt old? make layout"
+            echo "FAIL $1: more than $mapped_kib_most KiB. Is src/layout.txt old (make layout)," \
+                "or is what it lists more than a window?"
             return 1
         fi
     done
@@ -226,5 +227,5 @@ case ${1-} in
 script) print_script "${@:2}" ;;
 list) write_list "${@:2}" ;;
 check) check_mapped "${@:2}" ;;
-*) sed -n 's/^# //; 4,8p' "$0" >&2; exit 2 ;;
+*) sed -n 's/^# //; 4,7p' "$0" >&2; exit 2 ;;
 esac
