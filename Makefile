@@ -228,7 +228,7 @@ sanitize: $(BUILD)/stress-address $(BUILD)/stress-undefined $(BUILD)/stress-thre
 count: libhakmem.so $(BUILD)/bench/count_loops ## instructions per malloc+free pair; fails above 40
 	@scripts/count.sh $(BUILD)/bench/count_loops libhakmem.so
 
-LAYOUT_PROGRAMS := "true" "sed -n 1p Makefile" "bash -c true" "cat Makefile" "sort Makefile" "ls -l /usr/bin" \
+LAYOUT_PROGRAMS := "true" "sed -n 1p Makefile" "bash -c (true);(true);:" "cat Makefile" "sort Makefile" "ls -l /usr/bin" \
     "fixed_size 64 10000" "waves 64 1000 20" "random_mixed 100000 4096 7" "replace 100000 4096 7 16 527" \
     "large_blocks 1000 64 7 32768 1048576" "containers 1" "thread_churn 200 100" "worker_pool 0.2 4 7" \
     "producer_consumer 0.2 1 64" "larson 1 8 1000 5000 100 4141 2"

@@ -24,9 +24,11 @@ set -euo pipefail
 window=65536
 mapped_kib_most=96
 small_variable=1024
-# Ordinary too: C++ programs use some operators or others; and under callgrind, where one thread runs
-# at a time, nobody waits for a lock, and few blocks move from thread to thread.
-also_listed='^(_Z.*|new_.*|(find_)?dlopen|hak_(un)?lock_slow|os_wait|os_wake_one|hak_home_move_out_locked)$'
+# Ordinary too: programs use some operators, or ways to ask for aligned blocks, or others; and under
+# callgrind, where one thread runs at a time, nobody waits for a lock, and few blocks move from thread
+# to thread.
+also_listed='^(_Z.*|new_.*|(posix_)?memalign|aligned_alloc|hak_(aligned_alloc|alloc_aligned|class_of_aligned)|(find_)?dlopen'
+also_listed+='|hak_(un)?lock_slow|os_wait|os_wake_one|hak_home_move_out_locked)$'
 written_by_all='*(.bss.hak_pool)' # larger, but every program writes to it
 
 # Nothing where there is no such tool, or objects are not what the linker will see (LTO).
@@ -148,7 +150,7 @@ functions_run() {
 
 # LIB PROGRAM...: into $profiles/list, the functions that run.
 profile() {
-    local lib
+    local lib out
     lib=$(realpath "$1")
     profiles=$(mktemp -d) # for the trap: not local
     trap 'rm -rf "$profiles"' EXIT
@@ -156,9 +158,11 @@ profile() {
         echo "  RUN  $command"
         # shellcheck disable=SC2086 # a command line is split
         LD_PRELOAD=$lib valgrind --tool=callgrind --demangle=no \
-            --callgrind-out-file="$profiles/out" $command >"$profiles/log" 2>&1 ||
+            --callgrind-out-file="$profiles/out.%p" $command >"$profiles/log" 2>&1 ||
             { cat "$profiles/log" >&2; return 1; }
-        functions_run "$profiles/out" "$lib" >>"$profiles/list"
+    done
+    for out in "$profiles"/out.*; do # a child that forked has its own
+        functions_run "$out" "$lib" >>"$profiles/list"
     done
     nm "$1" | awk -v names="$also_listed" '{sub(/\..*/, "", $3)} $2 ~ /[tTW]/ && $3 ~ names {print $3}' \
         >>"$profiles/list"
