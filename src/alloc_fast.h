@@ -25,7 +25,8 @@ HAK_INLINE void *hak_bin_pop(hak_bin_t *bin, void *block) {
     bin->head = hak_block_next(block);
     hak_signal_fence();
     if (HAK_UNLIKELY(!hak_block_take_stamp(block))) {
-        return hak_block_report_unstamped(block);
+        bin->head = NULL; /* who knows what it is: another signal may come before the report */
+        return hak_block_report_changed(block);
     }
     return block;
 }

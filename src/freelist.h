@@ -56,9 +56,16 @@ HAK_INLINE void hak_block_set_stamp(void *block) {
     hak_block_mark(block, hak_stamp);
 }
 
-/* Word 1 becomes 0; false when it was not the stamp, and then a second call puts it back. */
+/* Word 1 becomes 0; false when it was not the stamp, and then it is put back, whosever it is: here
+ * and not where that is reported, since the way there may be a page fault, and a signal that comes
+ * meanwhile has its handler look at a changed block. */
 HAK_INLINE bool hak_block_take_stamp(void *block) {
-    return hak_xor_gives_zero((uintptr_t *)block + 1, hak_stamp);
+    uintptr_t *word = (uintptr_t *)block + 1;
+    if (HAK_UNLIKELY(!hak_xor_gives_zero(word, hak_stamp))) {
+        *word ^= hak_stamp;
+        return false;
+    }
+    return true;
 }
 
 #endif

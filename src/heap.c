@@ -264,7 +264,7 @@ static void fill_own_locked(hak_heap_t *heap, unsigned cls, unsigned want, hak_c
 
 /* A block leaves the free ones. */
 static void *live(void *block) {
-    return HAK_LIKELY(hak_block_take_stamp(block)) ? block : hak_block_report_unstamped(block);
+    return HAK_LIKELY(hak_block_take_stamp(block)) ? block : hak_block_report_changed(block);
 }
 
 static void *take_first(hak_bin_t *bin) {

@@ -21,11 +21,6 @@ void *hak_block_report_changed(const void *block) {
                             block, cls, hak_class_stride(cls));
 }
 
-void *hak_block_report_unstamped(void *block) {
-    (void)hak_block_take_stamp(block);
-    return hak_block_report_changed(block);
-}
-
 /* Nothing is written into a block before its stamp was seen: one that stands in a list wrongly may
  * be in use. */
 static void link_free(void *block, void *next) {

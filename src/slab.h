@@ -56,8 +56,6 @@ unsigned hak_slab_drain_remote(hak_slab_t *slab);
 /* The link or the stamp of a free block is not what it was: says so and aborts. That also comes of
  * malloc in a signal handler that interrupted malloc. The type lets a hit path leave by a jump. */
 HAK_COLD void *hak_block_report_changed(const void *block);
-/* The same after hak_block_take_stamp() failed: word 1 is put back first, whosever it is. */
-HAK_COLD void *hak_block_report_unstamped(void *block);
 bool hak_slab_is_valid(const hak_slab_t *slab);
 
 #endif
