@@ -25,8 +25,8 @@
  */
 #define HAK_TINY_MAX 1024
 #define HAK_MID_MAX 32768
-#define HAK_TINY_CLASSES 32
-#define HAK_CLASSES 72
+#define HAK_TINY_CLASSES 37
+#define HAK_CLASSES 77
 /* The largest stride whose slab is one slot; wider blocks get slabs of two or four slots. */
 #define HAK_ONE_SLOT_MAX 8192
 #define HAK_SLAB_SLOTS_MAX 4

@@ -6,7 +6,8 @@
  *
  * Invariants, for each class c > 0:
  *   stride[c] % 16 == 0,  stride[c - 1] < stride[c],  stride[HAK_CLASSES - 1] == HAK_MID_MAX
- *   hak_class_of(n) is the lowest c with stride[c] >= n
+ *   hak_class_of(n) is the lowest c with stride[c] >= n, of those that are not for alignment only
+ *   between two classes for alignment only is one that is not
  */
 #ifndef HAK_SIZE_CLASS_H
 #define HAK_SIZE_CLASS_H

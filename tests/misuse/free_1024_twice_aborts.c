@@ -1,5 +1,5 @@
 // The largest tiny request freed twice.
-// expect: hakmem: double free of %P \(class [0-9]+, 1024 bytes\)
+// expect: hakmem: double free of %P \(class [0-9]+, 1040 bytes\)
 #include "misuse.h"
 
 int main(void) {

@@ -1,5 +1,5 @@
 // As in free_tiny_twice_over_stamp_aborts.c, and the circle leads through two slabs.
-// expect: hakmem: double free: a block came home twice, near 0x[0-9a-f]+ \(class [0-9]+, 1024 bytes\)
+// expect: hakmem: double free: a block came home twice, near 0x[0-9a-f]+ \(class [0-9]+, 1040 bytes\)
 // hardened: hakmem: double free of 0x[0-9a-f]+ \(class [0-9]+, [0-9]+ bytes\)
 #include "misuse.h"
 

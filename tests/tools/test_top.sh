@@ -30,7 +30,7 @@ case_top_shows_a_running_program() {
     expect_in out "^guest, process $started, hakmem "
     expect_in out '^  live +[0-9.]+ MiB +live blocks +[1-9]'
     expect_in out '^  on top +[0-9.]+ '
-    expect_in out '^ +1024 +[0-9]+ '
+    expect_in out '^ +1040 +[0-9]+ '
 }
 
 case_top_file_is_private_and_goes_away() {

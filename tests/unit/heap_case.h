@@ -48,6 +48,13 @@ static inline size_t chain_length(const void *block) {
     return length;
 }
 
+/* A block of the class, which may be one that serves alignment only. */
+static inline void *allocate_of_class(unsigned cls) {
+    size_t stride = hak_class_stride(cls);
+    return hak_class_of(stride) == cls ? hak_malloc(stride)
+                                       : hak_aligned_alloc(stride & -stride, stride);
+}
+
 /* In this thread's bins and reserves. */
 static inline size_t own_blocks(void) {
     size_t count = 0;

@@ -13,8 +13,8 @@
 
 #define CLASS_64 3        /* 64 bytes, one slot */
 #define CLASS_80 4        /* 80 bytes, one slot */
-#define CLASS_16K 63      /* 16 KiB, two slots */
-#define CLASS_32K 71      /* 32 KiB, four slots */
+#define CLASS_16K 68      /* 16 KiB, two slots */
+#define CLASS_32K 76      /* 32 KiB, four slots */
 #define MIB ((size_t)1 << 20)
 
 static hak_options_t pool_case_options;

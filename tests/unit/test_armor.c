@@ -120,7 +120,7 @@ typedef struct {
     uint8_t cls, mark;
 } held_t;
 
-static const uint8_t run_classes[] = {0, 1, CLASS_64, CLASS_80, 31, 50, CLASS_16K, CLASS_32K};
+static const uint8_t run_classes[] = {0, 1, CLASS_64, CLASS_80, 35, 36, 55, CLASS_16K, CLASS_32K};
 
 static void check_contents(const held_t *b) {
     CHECK(b->size == 0 ||
@@ -586,7 +586,7 @@ static void fill_and_free(unsigned cls, unsigned count) {
 
 /* Locked memory: armor_alloc() checks that what comes is zero. */
 UNIT_CHILD(armor_purge_refused_hands_out_zero_memory) {
-    static const uint8_t classes[] = {0, CLASS_64, 40, 63, CLASS_32K, 0, 71, 1};
+    static const uint8_t classes[] = {0, CLASS_64, 45, CLASS_16K, CLASS_32K, 0, CLASS_32K, 1};
     armor_start(false);
     fake_os_fail(FAKE_PURGE, 1, true);
     for (unsigned round = 0; round < 3; round++) {

@@ -452,27 +452,28 @@ UNIT_CHILD(heap_block_is_free_finds_it_in_every_place) {
 
 /* A bin may hold one block of each of many slabs. Once it lies idle, fresh memory waits for it. */
 UNIT_CHILD(heap_refill_empties_idle_bins_before_it_takes_fresh_memory) {
-    static void *blocks[60 * 128];
-    allocate(blocks, 64 * 64, 1024);
+    enum { EACH = 63, EACH_OTHER = 124 }; /* blocks of 1,024 and 512 bytes that a slab holds */
+    static void *blocks[60 * EACH_OTHER];
+    allocate(blocks, 64 * EACH, 1024);
     CHECK(slots_active() == 64);
     hak_heap_trim();
     for (size_t i = 0; i < 64; i++) { /* one of each slab stays out of it until the end */
-        for (size_t k = 1; k < 64; k++) {
-            hak_free(blocks[i * 64 + k]);
+        for (size_t k = 1; k < EACH; k++) {
+            hak_free(blocks[i * EACH + k]);
         }
     }
     hak_heap_trim();
     hak_free(hak_malloc(1024)); /* wanted back: no haste */
     for (size_t i = 1; i < 64; i++) { /* one stays live: no end of a burst */
-        hak_free(blocks[i * 64]); /* the last ones are in the bin and pin a slab each */
+        hak_free(blocks[i * EACH]); /* the last ones are in the bin and pin a slab each */
     }
     CHECK(slots_active() >= 16);
     size_t mapped = hak_counters.superslabs_mapped;
     void *last = blocks[0];
-    allocate(blocks, 60 * 128, 512); /* 60 slabs of another class */
+    allocate(blocks, 60 * EACH_OTHER, 512); /* 60 slabs of another class */
     CHECK(hak_counters.superslabs_mapped <= mapped + 1); /* the first look only remembers */
     CHECK(slots_active() < 70);
-    release(blocks, 60 * 128);
+    release(blocks, 60 * EACH_OTHER);
     hak_free(last);
 }
 

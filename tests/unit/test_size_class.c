@@ -3,11 +3,17 @@
 
 #include "unit.h"
 
+/* Those that serve no size, but alignment. */
+static bool is_for_alignment(unsigned cls) {
+    size_t stride = hak_class_stride(cls);
+    return stride > 256 && stride <= HAK_TINY_MAX && stride % 128 == 0 && stride != 896;
+}
+
 static void class_of_every_size_is_lowest_that_fits(void **state) {
     (void)state;
     unsigned lowest = 0;
     for (size_t size = 0; size <= HAK_MID_MAX; size++) {
-        while (hak_class_info[lowest].stride < size) {
+        while (hak_class_info[lowest].stride < size || is_for_alignment(lowest)) {
             lowest++;
         }
         assert_int_equal(hak_class_of(size), lowest);
@@ -21,6 +27,7 @@ static void class_stride_of_every_class_is_rising_multiple_of_16(void **state) {
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         assert_int_equal(hak_class_stride(cls) % 16, 0);
         assert_true(hak_class_stride(cls) > before);
+        assert_false(cls > 0 && is_for_alignment(cls) && is_for_alignment(cls - 1));
         before = hak_class_stride(cls);
     }
     assert_int_equal(hak_class_stride(0), 16);
@@ -40,10 +47,29 @@ static void class_of_sizes_above_128_wastes_at_most_an_eighth(void **state) {
     }
 }
 
-static void class_of_powers_of_two_fits_exactly(void **state) {
+static void class_of_powers_of_two_fits_exactly_or_is_16_wider(void **state) {
     (void)state;
     for (size_t size = 16; size <= HAK_MID_MAX; size *= 2) {
-        assert_int_equal(hak_class_stride(hak_class_of(size)), size);
+        size_t stride = size == 512 || size == 1024 ? size + 16 : size;
+        assert_int_equal(hak_class_stride(hak_class_of(size)), stride);
+        assert_int_equal(hak_class_stride(hak_class_of_aligned(size, size)), size);
+    }
+}
+
+/* Or their first words would share a few sets of a cache. */
+static void class_of_small_sizes_begins_on_many_lines(void **state) {
+    (void)state;
+    for (size_t size = 257; size <= HAK_TINY_MAX; size++) {
+        size_t stride = hak_class_stride(hak_class_of(size));
+        bool lines[4096 / 64] = {false};
+        for (size_t i = 0; i < HAK_SLOT_BYTES / stride; i++) {
+            lines[i * stride % 4096 / 64] = true;
+        }
+        unsigned used = 0;
+        for (size_t i = 0; i < UNIT_LENGTH(lines); i++) {
+            used += lines[i];
+        }
+        assert_true(used >= 32); /* of 64 */
     }
 }
 
@@ -95,7 +121,7 @@ static void inverse_of_one_slot_classes_accepts_multiples_only(void **state) {
             assert_true((product < info->inverse) == (offset % info->stride == 0));
         }
     }
-    assert_int_equal(classes, 56);
+    assert_int_equal(classes, 61);
 }
 
 static void wide_inverse_of_all_classes_accepts_multiples_only(void **state) {
@@ -151,7 +177,8 @@ int main(void) {
         cmocka_unit_test(class_of_every_size_is_lowest_that_fits),
         cmocka_unit_test(class_stride_of_every_class_is_rising_multiple_of_16),
         cmocka_unit_test(class_of_sizes_above_128_wastes_at_most_an_eighth),
-        cmocka_unit_test(class_of_powers_of_two_fits_exactly),
+        cmocka_unit_test(class_of_powers_of_two_fits_exactly_or_is_16_wider),
+        cmocka_unit_test(class_of_small_sizes_begins_on_many_lines),
         cmocka_unit_test(class_info_of_every_class_fills_its_slab),
         cmocka_unit_test(class_info_of_wide_classes_has_a_capacity_of_its_own),
         cmocka_unit_test(class_info_of_every_class_carves_at_most_a_page),

@@ -4,7 +4,7 @@
 #include "pool_case.h"
 #include "remote_queue.h"
 
-#define CLASS_4K 47 /* 4 KiB, one slot, 16 blocks */
+#define CLASS_4K 52 /* 4 KiB, one slot, 16 blocks */
 
 static hak_slab_t *slab;
 

@@ -81,7 +81,7 @@ UNIT_CHILD(walk_before_the_first_block_names_nothing) {
 
 UNIT_CHILD(walk_names_a_block_of_each_class_and_large_ones) {
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
-        expect(hak_malloc(hak_class_stride(cls)));
+        expect(allocate_of_class(cls));
     }
     check_walk();
     CHECK(slabs == HAK_CLASSES);
@@ -130,7 +130,7 @@ UNIT_CHILD(walk_free_blocks_in_bin_reserve_slab_and_queue_are_not_named) {
     CHECK(hak_bins_reserve(own_shelf(1000)) != NULL);
     release(blocks + 14, 4);                               /* the bin */
     in_thread(thread_frees, &(work_t){blocks + 18, 5, 0}); /* the remote queue */
-    CHECK(figures().stats.queued_bytes == 5 * 1024);
+    CHECK(figures().stats.queued_bytes == 5 * hak_class_stride(hak_class_of(1000)));
     check_walk();
 }
 
@@ -285,8 +285,8 @@ UNIT_CHILD(leaks_are_listed_largest_first) {
     CHECK(fake_os.last_fd == 6);
     CHECK(strcmp(rows, "leak_large        53248            2          106496  # 104.0 KiB, 95.1 % so far\n"
                        "leak_class_6        112           40            4480  # 4.4 KiB, 99.1 % so far\n"
-                       "leak_class_31      1024            1            1024  # 1.0 KiB, 100.0 % so far\n"
-                       "leaks_total                       43          112000  # 109.4 KiB, 100.0 % so far\n") ==
+                       "leak_class_36      1040            1            1040  # 1.0 KiB, 100.0 % so far\n"
+                       "leaks_total                       43          112016  # 109.4 KiB, 100.0 % so far\n") ==
           0);
 }
 
