@@ -18,10 +18,14 @@ typedef uint64_t word_t[KINDS];
 static word_t **chunks; /* const after init; NULL where no unit ever was */
 static size_t mappings;
 
+static size_t window_pages(void) {
+    return hak_map.unit_count * (HAK_SUPERSLAB_BYTES >> hak_page_shift);
+}
+
 bool hak_pages_init(void) {
     if (chunks == NULL) {
-        size_t pages = hak_map.unit_count * (HAK_SUPERSLAB_BYTES >> hak_page_shift);
-        chunks = hak_meta_alloc((pages / CHUNK_PAGES + 1) * sizeof *chunks, HAK_CACHE_LINE);
+        size_t count = window_pages() / CHUNK_PAGES + 1;
+        chunks = hak_meta_alloc(count * sizeof *chunks, HAK_CACHE_LINE);
     }
     return chunks != NULL;
 }
@@ -124,7 +128,10 @@ void hak_pages_note_moved(uintptr_t start, size_t pages) {
     set_bit(address_of(page + pages), BEGINS);
 }
 
-bool hak_pages_add(uintptr_t start, size_t pages) {
+bool hak_pages_reach(uintptr_t start, size_t pages) {
+    if (page_at(start) + pages > window_pages()) {
+        return false;
+    }
     size_t last = (page_at(start) + pages - 1) / CHUNK_PAGES;
     for (size_t i = page_at(start) / CHUNK_PAGES; i <= last; i++) {
         if (chunks[i] == NULL) {
@@ -133,6 +140,13 @@ bool hak_pages_add(uintptr_t start, size_t pages) {
         if (chunks[i] == NULL) {
             return false;
         }
+    }
+    return true;
+}
+
+bool hak_pages_add(uintptr_t start, size_t pages) {
+    if (!hak_pages_reach(start, pages)) {
+        return false;
     }
     clear(page_at(start), page_at(start) + pages, RESIDENT);
     clear(page_at(start) + 1, page_at(start) + pages, BEGINS);

@@ -17,6 +17,8 @@ bool hak_pages_init(void);
 /* A range that was just mapped, nothing of it resident; it becomes one mapping with what is before
  * it, unless that was moved. Before any other call for it. False without memory for its bits. */
 bool hak_pages_add(uintptr_t start, size_t pages);
+/* The part of that for which there may be no memory, for a range of any kind, or of none. */
+bool hak_pages_reach(uintptr_t start, size_t pages);
 /* A range that was unmapped. */
 void hak_pages_drop(uintptr_t start, size_t pages);
 void hak_pages_set(uintptr_t start, size_t pages, bool resident);
