@@ -88,34 +88,60 @@ uint32_t hak_bins_batch_start(unsigned cls) {
     return few_for_samples(hak_clamp(1024 / hak_class_stride(cls), 1, 8));
 }
 
+/* An interval ends with the free that finds no room. */
+static int32_t room_for(uint32_t frees) {
+    return (int32_t)frees - 1;
+}
+
 static void start_interval(hak_heap_t *heap, unsigned cls, uint32_t frees) {
-    int32_t room = (int32_t)frees - 1; /* it ends with the free that finds no room */
+    int32_t room = room_for(frees);
     heap->shelves[cls].room_start = room;
     heap->shelves[cls].began = heap->frees;
     heap->shelves[cls].refilled = 0;
     hak_heap_bin(heap, cls)->room = room;
 }
 
+static bool is_open(const hak_heap_t *heap, unsigned cls) {
+    return (heap->open[cls / 64] >> (cls % 64) & 1) != 0;
+}
+
+/* Of a class that is not open, at most the room is less than at birth. */
 void hak_bins_reset(hak_heap_t *heap) {
     heap->grown_bytes = heap->frees = 0;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         hak_bin_t *bin = hak_heap_bin(heap, cls);
-        bin->interval = heap->shelves[cls].start = interval_start(cls);
-        bin->head_most = bin->reserve_most = 0;
-        start_interval(heap, cls, first_interval(cls));
-        heap->shelves[cls].calm = heap->shelves[cls].waited = heap->shelves[cls].paced = 0;
-        heap->shelves[cls].in_vain = 0;
-        heap->shelves[cls].flushed = heap->shelves[cls].regretted = false;
-        heap->shelves[cls].seen = heap->shelves[cls].recycles = false;
-        heap->shelves[cls].rare = 0;
-        heap->shelves[cls].batch = hak_bins_batch_start(cls);
-        heap->shelves[cls].drains = heap->shelves[cls].scattered = 0;
-        heap->shelves[cls].borrowed = 0;
-        hak_store_relaxed(&heap->shelves[cls].passed, 0);
-        heap->shelves[cls].passed_told = 0;
+        if (is_open(heap, cls) || bin->interval == 0) {
+            bin->interval = interval_start(cls);
+            bin->head_most = bin->reserve_most = 0;
+            bin->room = room_for(first_interval(cls));
+        }
     }
+    heap->open[0] = heap->open[1] = 0;
     heap->scattered[0] = heap->scattered[1] = 0;
     heap->hold = HOLD_LEAST;
+}
+
+void hak_bins_open(hak_heap_t *heap, unsigned cls) {
+    if (HAK_LIKELY(is_open(heap, cls))) {
+        return;
+    }
+    hak_shelf_t *shelf = &heap->shelves[cls];
+    shelf->start = interval_start(cls);
+    shelf->room_start = room_for(first_interval(cls)); /* frees may have taken of it already */
+    shelf->began = 0;
+    shelf->refilled = 0;
+    shelf->calm = shelf->waited = shelf->paced = shelf->in_vain = 0;
+    shelf->flushed = shelf->regretted = false;
+    shelf->seen = shelf->recycles = false;
+    shelf->rare = 0;
+    shelf->batch = hak_bins_batch_start(cls);
+    shelf->drains = shelf->scattered = 0;
+    shelf->borrowed = 0;
+    hak_store_relaxed(&shelf->passed, 0);
+    shelf->passed_told = 0;
+    shelf->seen_head = NULL;
+    shelf->seen_room = 0;
+    heap->open[cls / 64] |= (uint64_t)1 << cls % 64;
 }
 
 static size_t grown_bytes(const hak_heap_t *heap, unsigned cls, uint32_t interval) {
@@ -203,6 +229,10 @@ void hak_bins_mend(hak_heap_t *heap) {
 }
 
 static hak_sent_t drain_bin_locked(hak_heap_t *heap, unsigned cls) {
+    if (hak_heap_bin(heap, cls)->head == NULL && !is_open(heap, cls)) {
+        return (hak_sent_t){0, 0, 0};
+    }
+    hak_bins_open(heap, cls);
     heap->shelves[cls].in_vain = 0;
     hak_sent_t sent = drain_chain_locked(heap, cls, hak_take(&hak_heap_bin(heap, cls)->head));
     return add_sent(sent, drain_reserve_locked(heap, cls));
@@ -222,6 +252,10 @@ bool hak_bins_drain_idle_locked(hak_heap_t *heap, unsigned but_cls) {
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         hak_bin_t *bin = hak_heap_bin(heap, cls);
         hak_shelf_t *shelf = &heap->shelves[cls];
+        if (bin->head == NULL && !is_open(heap, cls)) {
+            continue;
+        }
+        hak_bins_open(heap, cls);
         bool idle = bin->head == shelf->seen_head && bin->room == shelf->seen_room;
         if (idle && cls != but_cls && (bin->head != NULL || hak_bins_reserve(shelf) != NULL)) {
             drain_bin_locked(heap, cls);
@@ -586,6 +620,7 @@ static HAK_NOINLINE bool goes_on(hak_heap_t *heap, unsigned cls) {
 void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
+    hak_bins_open(heap, cls);
     check_not_in_transit(hak_load_relaxed(&shelf->reserve));
     if (shelf->scattered != 0) {
         look_at_scattered(heap);
@@ -637,6 +672,7 @@ static void note_refilled(hak_heap_t *heap, unsigned cls) {
 
 void hak_bins_note_miss(hak_heap_t *heap, unsigned cls) {
     hak_shelf_t *shelf = &heap->shelves[cls];
+    hak_bins_open(heap, cls);
     note_refilled(heap, cls);
     set_scattered(heap, cls, 0);
     if (shelf->drains != 0) {
@@ -656,6 +692,7 @@ void hak_bins_note_miss(hak_heap_t *heap, unsigned cls) {
 uint32_t hak_bins_count_passed(hak_heap_t *heap, unsigned cls) {
     const hak_bin_t *bin = hak_heap_bin(heap, cls);
     hak_shelf_t *shelf = &heap->shelves[cls];
+    hak_bins_open(heap, cls);
     int32_t kept = hak_load_relaxed(&shelf->reserve) != 0 ? bin->reserve_most : 0;
     int32_t came = frees_so_far(bin, shelf) - kept;
     uint32_t passed = hak_load_relaxed(&shelf->passed) + (uint32_t)came;

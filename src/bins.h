@@ -54,6 +54,9 @@
 
 /* For a heap without blocks in bins: intervals and batches as at its birth. */
 void hak_bins_reset(hak_heap_t *heap);
+/* What the thread knows of the class begins: with its first refill, or the first look at its bin.
+ * Until then its shelf need not be resident. */
+void hak_bins_open(hak_heap_t *heap, unsigned cls);
 /* How many blocks of the class a heap wants at first. */
 uint32_t hak_bins_batch_start(unsigned cls);
 /* By the heap's thread, without the lock: the class needed more than it had kept. */

@@ -69,13 +69,16 @@ static struct {
     record_t *oldest, *newest;
     size_t held, held_bytes;
     size_t closed; /* guarded by lock: live ones with untouchable pages */
-    record_t *buckets[BUCKETS];
 } guard;
+
+/* Guarded by guard.lock. By itself: each fork takes the lock, and that should touch no page that a
+ * program without guarded blocks does not write to anyway. */
+static record_t *buckets[BUCKETS];
 
 /* ---- Records --------------------------------------------------------------------------------- */
 
 static record_t **bucket_of(uintptr_t run) {
-    return &guard.buckets[run / hak_map.page_bytes * 0x9E3779B97F4A7C15U >> 52];
+    return &buckets[run / hak_map.page_bytes * 0x9E3779B97F4A7C15U >> 52];
 }
 
 _Static_assert(BUCKETS == 1 << (64 - 52), "the hash has as many bits as there are buckets");

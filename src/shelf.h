@@ -116,6 +116,7 @@ typedef struct hak_heap {
     size_t tiny_slabs;             /* heap.lock: slabs of tiny classes */
     uint32_t frees;                /* thread: in all intervals that ended */
     size_t grown_bytes;            /* thread: by how much all intervals grew */
+    uint64_t open[2];              /* thread: a bit for each class whose shelf it has used */
     uint64_t scattered[2];         /* thread: a bit for each class that is scattered */
     uint32_t hold;                 /* thread: frees of one between two looks at all */
     uint64_t refills[HAK_SOURCES]; /* heap.lock: by source */
@@ -124,10 +125,18 @@ typedef struct hak_heap {
     struct hak_heap *orphan_next, *orphan_prev; /* registry.lock */
     int64_t sample_left;                        /* thread: see sample.h */
     uint64_t sample_seed;                       /* thread: 0 before its first draw */
+    uint32_t event_count;                       /* heap.lock: so far */
+    hak_event_t events[HAK_EVENTS];             /* heap.lock: the last of them, by their numbers */
     hak_shelf_t shelves[HAK_CLASSES];
-    uint32_t event_count;           /* heap.lock: so far */
-    hak_event_t events[HAK_EVENTS]; /* heap.lock: the last of them, by their numbers */
 } hak_heap_t;
+
+/* The first bin of a class begins a page. So what a thread writes to always lies in one, with it
+ * the events and the shelves of small classes in the next; tags of no class have bins that no page
+ * is needed for. */
+#define HAK_HEAP_FIRST_USED offsetof(hak_heap_t, bins[HAK_TAG_CLASS])
+#define HAK_HEAP_PAGE 4096
+_Static_assert(offsetof(hak_heap_t, event_count) - HAK_HEAP_FIRST_USED <= HAK_HEAP_PAGE,
+               "bins and what belongs to the heap share a page");
 
 HAK_INLINE void hak_heap_note_locked(hak_heap_t *heap, hak_event_kind_t kind, unsigned cls,
                                      const void *where, unsigned count) {

@@ -165,6 +165,7 @@ void world_free_home(unsigned number) {
 void world_scatter(void) {
     unsigned cls = hak_class_of(WORLD_SIZE);
     hak_shelf_t *shelf = &hak_tls_heap->shelves[cls];
+    hak_bins_open(hak_tls_heap, cls);
     shelf->scattered = UINT32_MAX;
     shelf->room_start = 1;
     hak_heap_bin(hak_tls_heap, cls)->room = 1;
