@@ -13,6 +13,9 @@
 
 #define ARENA_STEP_BYTES ((size_t)256 << 10)
 #define CLAIM_TRIES 64
+/* SuperSlabs in front of the large runs. Where a program has no more, both share a page of tags, of
+ * records, of bits and of page tables most of the time. */
+#define NEAR_UNITS 32
 
 hak_address_map_t hak_map;
 uintptr_t hak_stamp;
@@ -66,8 +69,10 @@ bool hak_map_init(void) {
     hak_map.arena_end = table + bytes;
     hak_map.unit_count = units;
     hak_map.first_unit = units / 4 + random[1] % (units / 4);
+    hak_map.large_unit = hak_map.first_unit + hak_min(NEAR_UNITS, units / 16);
+    hak_map.far_unit = hak_map.first_unit + units / 8;
     hak_map.hints[HAK_AREA_SUPERSLAB] = hak_map.first_unit;
-    hak_map.hints[HAK_AREA_LARGE] = hak_map.first_unit + units / 8;
+    hak_map.hints[HAK_AREA_LARGE] = hak_map.large_unit;
     hak_map.hints[HAK_AREA_GIANT] = hak_map.first_unit + units / 4;
     hak_map.slot_count = slots;
     return true;
@@ -168,10 +173,17 @@ static void *claim_locked(size_t bytes, size_t align, hak_area_t area) {
     }
     size_t from = hak_map.hints[area];
     bool no_memory = false;
+    void *start = NULL;
     if (units > hak_map.unit_count) {
         return NULL;
     }
-    void *start = claim_in(from, hak_map.unit_count, units, align_units, &no_memory);
+    if (area == HAK_AREA_SUPERSLAB && from < hak_map.far_unit) {
+        start = claim_in(from, hak_map.large_unit, units, align_units, &no_memory);
+        from = start != NULL ? from : hak_map.far_unit;
+    }
+    if (start == NULL && !no_memory) {
+        start = claim_in(from, hak_map.unit_count, units, align_units, &no_memory);
+    }
     if (start == NULL && !no_memory) {
         start = claim_in(hak_map.first_unit, from, units, align_units, &no_memory);
     }
@@ -219,6 +231,12 @@ bool hak_map_claim_at(void *start, size_t bytes) {
     return ok;
 }
 
+/* Of those that are searched from their lowest free unit. */
+static hak_area_t area_of(size_t unit) {
+    return unit >= hak_map.large_unit && unit < hak_map.far_unit ? HAK_AREA_LARGE
+                                                                 : HAK_AREA_SUPERSLAB;
+}
+
 bool hak_map_release(void *start, size_t bytes) {
     size_t unit = address_unit(start);
     size_t units = bytes >> HAK_SUPERSLAB_SHIFT;
@@ -233,12 +251,9 @@ bool hak_map_release(void *start, size_t bytes) {
         }
         mark_units(unit, units, false);
         hak_map.mapped_bytes -= bytes;
-        for (int area = HAK_AREA_SUPERSLAB; area <= HAK_AREA_LARGE; area++) {
-            size_t base = area == HAK_AREA_SUPERSLAB ? hak_map.first_unit
-                                                     : hak_map.first_unit + hak_map.unit_count / 8;
-            if (unit >= base && unit < hak_map.hints[area]) {
-                hak_map.hints[area] = unit;
-            }
+        size_t *hint = &hak_map.hints[area_of(unit)];
+        if (unit >= hak_map.first_unit) {
+            *hint = hak_min(*hint, unit);
         }
     }
     hak_unlock(&hak_map.lock);

@@ -8,7 +8,7 @@
  *            the innermost lock).
  *
  *   HAK_WINDOW_LOW                                                        + slot_count * 64 KiB
- *   |  not ours  |  SuperSlabs, upwards ...  |  large runs ...  |  giants, far apart ...       |
+ *   | not ours | SuperSlabs | large runs ... | more SuperSlabs ... | giants, far apart ...     |
  *                ^ a random start
  *
  * Memory is placed by asking the kernel for an address (MAP_FIXED_NOREPLACE), one claim at a time;
@@ -34,7 +34,9 @@ typedef struct {
     size_t unit_count;      /* const after init */
     hak_lock_t lock;
     uint64_t *units_taken;   /* guarded by lock: a bit for each unit, ours or known to be foreign */
-    size_t first_unit;       /* const after init: where SuperSlabs start */
+    size_t first_unit;       /* const after init: where SuperSlabs start, */
+    size_t large_unit;       /* large runs, */
+    size_t far_unit;         /* and the SuperSlabs that find no room in front of those */
     size_t hints[3];         /* guarded by lock: where the search in each area starts */
     char *arena, *arena_end; /* guarded by lock: metadata not handed out yet */
     size_t page_bytes;       /* const after init */
