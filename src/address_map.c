@@ -69,7 +69,8 @@ bool hak_map_init(void) {
     hak_map.arena_end = table + bytes;
     hak_map.unit_count = units;
     hak_map.first_unit = units / 4 + random[1] % (units / 4);
-    hak_map.large_unit = hak_map.first_unit + hak_min(NEAR_UNITS, units / 16);
+    /* An odd one more, so that `spread` leaves a unit free in between. */
+    hak_map.large_unit = hak_map.first_unit + NEAR_UNITS + hak_map.first_unit % 2;
     hak_map.far_unit = hak_map.first_unit + units / 8;
     hak_map.hints[HAK_AREA_SUPERSLAB] = hak_map.first_unit;
     hak_map.hints[HAK_AREA_LARGE] = hak_map.large_unit;
@@ -201,7 +202,7 @@ static void *claim_locked(size_t bytes, size_t align, hak_area_t area) {
         bool room = next < hak_map.unit_count - hak_map.unit_count / 8;
         hak_map.hints[area] = room ? next : hak_map.first_unit + hak_map.unit_count / 4;
     } else if (units == 1 && align == HAK_SUPERSLAB_BYTES) {
-        hak_map.hints[area] = unit + 1; /* all below is taken */
+        hak_map.hints[area] = unit + 1; /* all below is taken, or another area's */
     }
     return start;
 }
@@ -231,7 +232,7 @@ bool hak_map_claim_at(void *start, size_t bytes) {
     return ok;
 }
 
-/* Of those that are searched from their lowest free unit. */
+/* Whose search is to begin at a unit that became free. */
 static hak_area_t area_of(size_t unit) {
     return unit >= hak_map.large_unit && unit < hak_map.far_unit ? HAK_AREA_LARGE
                                                                  : HAK_AREA_SUPERSLAB;

@@ -13,7 +13,7 @@
 #include "armor_arena.h"
 
 /* Wider blocks are not put away: each may keep a slab. */
-#define HAK_AWAY_STRIDE_MAX 1024U
+#define HAK_AWAY_STRIDE_MAX 1040U
 
 /* A block that is BUSY, of the shelf of another arena than the caller's own. True: the shelf is
  * locked, and the block the caller's. False: it was put away; what was found in slabs that went to

@@ -34,7 +34,6 @@
  * and a class rare after two of them: what all such classes hold adds up to megabytes. */
 #define RARE_FREES 2048
 #define RARE_FEW 2
-#define RARE_STRIDE HAK_TINY_MAX
 #define RARE_LEAST 2
 /* No class is rare that is refilled so many times within an interval. */
 #define BUSY_REFILLS 4
@@ -141,7 +140,15 @@ void hak_bins_open(hak_heap_t *heap, unsigned cls) {
     shelf->passed_told = 0;
     shelf->seen_head = NULL;
     shelf->seen_room = 0;
+    hak_signal_fence();
     heap->open[cls / 64] |= (uint64_t)1 << cls % 64;
+}
+
+/* It holds nothing. That is asked for as well, since a signal handler in the middle of
+ * hak_bins_open() may have opened a class whose bit was overwritten. */
+static bool is_unused(const hak_heap_t *heap, unsigned cls) {
+    return !is_open(heap, cls) && heap->bins[HAK_TAG_CLASS + cls].head == NULL &&
+           hak_load_relaxed(&heap->shelves[cls].reserve) == 0;
 }
 
 static size_t grown_bytes(const hak_heap_t *heap, unsigned cls, uint32_t interval) {
@@ -229,7 +236,7 @@ void hak_bins_mend(hak_heap_t *heap) {
 }
 
 static hak_sent_t drain_bin_locked(hak_heap_t *heap, unsigned cls) {
-    if (hak_heap_bin(heap, cls)->head == NULL && !is_open(heap, cls)) {
+    if (is_unused(heap, cls)) {
         return (hak_sent_t){0, 0, 0};
     }
     hak_bins_open(heap, cls);
@@ -252,7 +259,7 @@ bool hak_bins_drain_idle_locked(hak_heap_t *heap, unsigned but_cls) {
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         hak_bin_t *bin = hak_heap_bin(heap, cls);
         hak_shelf_t *shelf = &heap->shelves[cls];
-        if (bin->head == NULL && !is_open(heap, cls)) {
+        if (is_unused(heap, cls)) {
             continue;
         }
         hak_bins_open(heap, cls);
@@ -367,7 +374,7 @@ static void note_span(hak_heap_t *heap, unsigned cls, uint32_t frees) {
     hak_shelf_t *shelf = &heap->shelves[cls];
     heap->frees += frees;
     uint32_t span = heap->frees - shelf->began;
-    if (hak_class_stride(cls) <= RARE_STRIDE) {
+    if (cls < HAK_TINY_CLASSES) {
         return;
     }
     if (span > RARE_FREES) {

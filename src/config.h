@@ -21,7 +21,8 @@
 #define HAK_SUPERSLAB_BYTES ((size_t)1 << HAK_SUPERSLAB_SHIFT)
 #define HAK_SLOTS 32
 
-/* Classes: sixteen-byte steps to 128, then eight steps a doubling (at most 1/9 of a block is lost).
+/* Classes: sixteen-byte steps to 128, then eight steps a doubling (at most an eighth of a block is
+ * lost).
  */
 #define HAK_TINY_MAX 1024
 #define HAK_MID_MAX 32768

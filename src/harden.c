@@ -229,8 +229,9 @@ bool hak_harden_size(const void *p, const char *verb, size_t *size) {
 bool hak_harden_resize(void *p, size_t size) {
     uint8_t tag = hak_map_tag(p);
     if (hak_tag_is_class(tag)) {
-        return hak_tag_class(tag) == hak_harden_class(size, 1) &&
-               hak_armor_resize(p, hak_tag_class(tag), size);
+        unsigned cls = hak_tag_class(tag);
+        unsigned wanted = hak_harden_class(size, 1); /* right above one for alignment only */
+        return (wanted == cls || wanted == cls + 1) && hak_armor_resize(p, cls, size);
     }
     return size > HAK_ARMOR_MAX && hak_guard_place(p).kind == HAK_GUARD_LIVE &&
            hak_guard_resize(p, size);

@@ -382,12 +382,11 @@ bool hak_heap_system_init(void) {
 }
 
 static hak_heap_t *make_heap(void) {
-    const size_t in_front = HAK_HEAP_PAGE - HAK_HEAP_FIRST_USED % HAK_HEAP_PAGE;
-    char *memory = hak_meta_alloc(in_front + sizeof(hak_heap_t), HAK_HEAP_PAGE);
+    char *memory = hak_meta_alloc(HAK_HEAP_IN_FRONT + sizeof(hak_heap_t), HAK_HEAP_PAGE);
     if (memory == NULL) {
         return NULL;
     }
-    hak_heap_t *heap = (hak_heap_t *)(void *)(memory + in_front);
+    hak_heap_t *heap = (hak_heap_t *)(void *)(memory + HAK_HEAP_IN_FRONT);
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         const hak_class_info_t *info = &hak_class_info[cls];
         /* Wider slabs do not fit free()'s sixteen-bit arithmetic: 0 sends them the long way. */

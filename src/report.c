@@ -235,8 +235,7 @@ void hak_report_xml(FILE *stream) {
         free_blocks += free_here;
         if (free_here != 0) {
             fprintf(stream, "  <size from=\"%zu\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n",
-                    cls == 0 ? 1 : hak_class_stride(cls - 1) + 1, stride, free_here * stride,
-                    free_here);
+                    hak_class_least(cls), stride, free_here * stride, free_here);
         }
     }
     size_t rest = figures.stats.free_bytes + figures.stats.large_free_bytes;

@@ -11,6 +11,7 @@
 /* From here on a block gets addresses with room behind them, since it may be about to grow. */
 #define GIANT_BYTES ((size_t)32 << 20)
 #define DECAY_STEPS 4
+#define REACH_BYTES ((size_t)256 << 20)
 
 static struct {
     hak_run_t *tree;    /* all free runs */
@@ -381,11 +382,11 @@ static hak_run_t *room_behind(hak_run_t *run, size_t more_pages) {
     uintptr_t end = next != NULL ? hak_run_end(next) : hak_run_end(run);
     size_t missing = more_pages - (next != NULL ? next->pages : 0);
     size_t bytes = hak_round_up(missing << hak_page_shift, HAK_SUPERSLAB_BYTES);
-    /* The bits of its pages come first: if there is no memory for them, and then the system refuses
-     * to unmap as well, the run could never grow in place again. */
+    /* The bits of its pages come first, where they are few: if there is no memory for them, and
+     * then the system refuses to unmap as well, the run could not grow in place again. */
     if (end % HAK_SUPERSLAB_BYTES != 0 || hak_run_is_at(end) ||
-        !hak_pages_reach(end, bytes >> hak_page_shift) || !hak_map_claim_at((void *)end, bytes) ||
-        add_units(end, bytes) == NULL) {
+        (bytes <= REACH_BYTES && !hak_pages_reach(end, bytes >> hak_page_shift)) ||
+        !hak_map_claim_at((void *)end, bytes) || add_units(end, bytes) == NULL) {
         return NULL;
     }
     return hak_run_starting_at(hak_run_end(run));

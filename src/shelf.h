@@ -134,7 +134,8 @@ typedef struct hak_heap {
  * the events and the shelves of small classes in the next; tags of no class have bins that no page
  * is needed for. */
 #define HAK_HEAP_FIRST_USED offsetof(hak_heap_t, bins[HAK_TAG_CLASS])
-#define HAK_HEAP_PAGE 4096
+#define HAK_HEAP_PAGE ((size_t)4096)
+#define HAK_HEAP_IN_FRONT (HAK_HEAP_PAGE - HAK_HEAP_FIRST_USED % HAK_HEAP_PAGE)
 _Static_assert(offsetof(hak_heap_t, event_count) - HAK_HEAP_FIRST_USED <= HAK_HEAP_PAGE,
                "bins and what belongs to the heap share a page");
 

@@ -116,6 +116,17 @@ const hak_class_info_t hak_class_info[HAK_CLASSES] = {EACH_CLASS(INFO_OF, INFO_O
 __extension__ const uint8_t hak_class_table[HAK_MID_MAX / 16 + 1] = {
     EACH_CLASS(SIZES_OF, NO_SIZES)};
 
+static bool has_sizes(unsigned cls) {
+    return hak_class_of(hak_class_stride(cls)) == cls;
+}
+
+size_t hak_class_least(unsigned cls) {
+    while (cls > 0 && !has_sizes(cls - 1)) {
+        cls--;
+    }
+    return cls == 0 ? 1 : hak_class_stride(cls - 1) + 1;
+}
+
 unsigned hak_class_of_aligned(size_t size, size_t align) {
     if (size > HAK_MID_MAX || align > HAK_MID_MAX) {
         return HAK_CLASSES;
@@ -123,8 +134,8 @@ unsigned hak_class_of_aligned(size_t size, size_t align) {
     /* At most a doubling away: the next power of two is a multiple of every smaller one. */
     size_t least = hak_max(size, align);
     unsigned cls = hak_class_of(least);
-    if (cls > 0 && hak_class_stride(cls - 1) >= least) {
-        cls--; /* one without sizes */
+    if (cls > 0 && !has_sizes(cls - 1) && hak_class_stride(cls - 1) >= least) {
+        cls--;
     }
     while ((hak_class_stride(cls) & (align - 1)) != 0) {
         cls++;

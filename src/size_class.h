@@ -43,6 +43,10 @@ HAK_INLINE unsigned hak_class_index(unsigned cls, size_t offset) {
     return (unsigned)((uint32_t)offset / hak_class_info[cls].stride);
 }
 
+/* The smallest size that blocks of the class are for; where it is for alignment only, that of the
+ * next one. */
+size_t hak_class_least(unsigned cls);
+
 /* The lowest class whose blocks hold size bytes and are all multiples of align (a power of two),
  * or HAK_CLASSES when there is none. */
 unsigned hak_class_of_aligned(size_t size, size_t align);

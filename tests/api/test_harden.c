@@ -64,6 +64,11 @@ static void see_sizes_and_zeros(void) {
             free(p);
         }
     }
+    char *aligned = aligned_alloc(128, 490); // of a class that serves alignment only
+    CHECK((uintptr_t)aligned % 128 == 0 && realloc(aligned, 500) == aligned);
+    aligned = realloc(aligned, 520);
+    CHECK(aligned != NULL && malloc_usable_size(aligned) == 520);
+    free(aligned);
 }
 
 // A block that was freed does not come back at once.

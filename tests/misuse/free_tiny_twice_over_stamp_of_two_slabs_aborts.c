@@ -4,7 +4,7 @@
 #include "misuse.h"
 
 int main(void) {
-    void *blocks[70]; /* 64 fill a slab */
+    void *blocks[70]; /* 63 fill a slab */
     malloc_many(blocks, 70, 1024);
     for (int i = 0; i < 3; i++) {
         free(hide(blocks[i]));

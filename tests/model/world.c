@@ -44,16 +44,17 @@ static view_t views[SLABS_MAX];
 static unsigned view_count;
 
 /* Every heap there is: the one kind of metadata of this size (-Wl,--wrap). */
-_Static_assert(sizeof(hak_heap_t) != sizeof(hak_superslab_t), "told apart by their sizes");
+#define HEAP_BYTES (HAK_HEAP_IN_FRONT + sizeof(hak_heap_t))
+_Static_assert(HEAP_BYTES != sizeof(hak_superslab_t), "told apart by their sizes");
 void *__real_hak_meta_alloc(size_t bytes, size_t align);
 void *__wrap_hak_meta_alloc(size_t bytes, size_t align);
 void *__wrap_hak_meta_alloc(size_t bytes, size_t align) {
-    void *memory = __real_hak_meta_alloc(bytes, align);
-    if (bytes == sizeof(hak_heap_t)) {
+    char *memory = __real_hak_meta_alloc(bytes, align);
+    if (bytes == HEAP_BYTES) {
         if (heap_count == HEAPS_MAX) {
             model_fail("too many heaps");
         }
-        heaps[heap_count].heap = memory;
+        heaps[heap_count].heap = (hak_heap_t *)(void *)(memory + HAK_HEAP_IN_FRONT);
         heaps[heap_count++].actor = model_actor();
     }
     return memory;
@@ -147,6 +148,7 @@ void world_free(unsigned number) {
 void world_set_apart(void) {
     unsigned cls = hak_class_of(WORLD_SIZE);
     hak_heap_bin(hak_tls_heap, cls)->reserve_most = 1;
+    hak_bins_open(hak_tls_heap, cls);
     hak_tls_heap->shelves[cls].seen = true; /* the first of all intervals would go on */
     hak_bins_interval_over(hak_tls_heap, cls);
 }

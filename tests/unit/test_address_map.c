@@ -52,6 +52,40 @@ static void map_claim_gives_zero_memory_to_use(void **state) {
     release(p, 2);
 }
 
+/* The first ones lie in front of the large runs, the others far behind; what is free in front is
+ * taken first. Hardened, no two lie side by side. */
+static void check_superslabs_near_and_far(size_t step) {
+    enum { NEAR = 32, COUNT = NEAR + 3 };
+    char *first = NULL, *claims[COUNT];
+    char *large = claim(1, HAK_AREA_LARGE);
+    for (size_t i = 0; i < COUNT; i++) {
+        claims[i] = claim(1, HAK_AREA_SUPERSLAB);
+        first = first == NULL ? claims[i] : first;
+        CHECK(i == 0 || claims[i] >= claims[i - 1] + step * UNIT);
+        bool far = claims[i] > large + 64 * UNIT;
+        CHECK(far ? i >= NEAR / step : claims[i] + step * UNIT <= large);
+    }
+    CHECK(claims[COUNT - 1] > large + 64 * UNIT);
+    CHECK(large <= first + (NEAR + 2) * UNIT);
+    CHECK(claim(1, HAK_AREA_LARGE) == large + UNIT);
+    release(claims[5], 1);
+    CHECK(claim(1, HAK_AREA_SUPERSLAB) == claims[5]);
+    CHECK(claim(1, HAK_AREA_SUPERSLAB) > claims[COUNT - 1]);
+    release(large, 1);
+    CHECK(claim(1, HAK_AREA_LARGE) == large);
+}
+
+UNIT_CHILD(map_superslabs_lie_in_front_of_large_runs) {
+    CHECK(hak_map_init());
+    check_superslabs_near_and_far(1);
+}
+
+UNIT_CHILD(map_superslabs_are_spread_if_so_told) {
+    CHECK(hak_map_init());
+    hak_map.spread = true;
+    check_superslabs_near_and_far(2);
+}
+
 static void map_claims_do_not_overlap(void **state) {
     (void)state;
     char *claims[30];
@@ -294,6 +328,8 @@ int main(void) {
         cmocka_unit_test(map_init_without_memory_fails_and_may_be_repeated),
         CASE(map_tag_of_any_address_is_none),
         CASE(map_claim_gives_zero_memory_to_use),
+        CASE(map_superslabs_lie_in_front_of_large_runs),
+        CASE(map_superslabs_are_spread_if_so_told),
         CASE(map_claims_do_not_overlap),
         CASE(map_claim_of_superslabs_goes_upwards_and_reuses_gaps),
         CASE(map_claim_every_alignment_is_aligned),

@@ -545,12 +545,12 @@ UNIT_CHILD(armor_kept_slabs_are_few_over_all_classes) {
     enum { COUNT = 200 };
     static char *blocks[HAK_CLASSES][COUNT];
     armor_start(false);
-    for (unsigned cls = 32; cls < HAK_CLASSES; cls++) {
+    for (unsigned cls = HAK_TINY_CLASSES; cls < HAK_CLASSES; cls++) {
         for (unsigned i = 0; i < COUNT; i++) {
             blocks[cls][i] = armor_alloc(cls, 1);
         }
     }
-    for (unsigned cls = 32; cls < HAK_CLASSES; cls++) {
+    for (unsigned cls = HAK_TINY_CLASSES; cls < HAK_CLASSES; cls++) {
         for (unsigned i = 0; i < COUNT; i++) {
             armor_free(blocks[cls][i], cls);
         }

@@ -339,7 +339,7 @@ UNIT_CHILD(heap_count_keeps_what_a_signal_handler_frees_meanwhile) {
 UNIT_CHILD(heap_all_classes_together_stay_within_the_heaps_bound) {
     static void *blocks[4000];
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
-        size_t size = hak_class_stride(cls);
+        size_t size = hak_class_stride(cls); /* of one for alignment only: the next one's blocks */
         size_t count = hak_min(UNIT_LENGTH(blocks), (256 << 10) / size);
         for (int round = 0; round < 30; round++) {
             allocate(blocks, count, size);

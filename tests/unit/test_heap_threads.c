@@ -341,7 +341,7 @@ UNIT_CHILD(heap_frees_of_own_blocks_at_random_are_not_scattered) {
 }
 
 typedef struct {
-    void *blocks[70]; /* of 1,024 bytes: 64 fill a slab */
+    void *blocks[70]; /* of 1,024 bytes: 63 fill a slab */
 } circle_t;
 
 /* A block that is in a bin already, its stamp gone, is freed again: its chain comes back to it. */

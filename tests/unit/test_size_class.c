@@ -34,13 +34,12 @@ static void class_stride_of_every_class_is_rising_multiple_of_16(void **state) {
     assert_int_equal(before, HAK_MID_MAX);
 }
 
-/* A ninth of a slab is a little less than an eighth of the way to the next class. */
-static void class_of_sizes_above_128_wastes_at_most_an_eighth(void **state) {
+static void class_of_sizes_above_128_wastes_at_most_a_seventh(void **state) {
     (void)state;
     for (size_t size = 1; size <= HAK_MID_MAX; size++) {
         size_t waste = hak_class_stride(hak_class_of(size)) - size;
         if (size > 128) {
-            assert_true(waste * 8 <= size + 64);
+            assert_true(waste * 7 <= size);
         } else {
             assert_true(waste < 16);
         }
@@ -53,6 +52,15 @@ static void class_of_powers_of_two_fits_exactly_or_is_16_wider(void **state) {
         size_t stride = size == 512 || size == 1024 ? size + 16 : size;
         assert_int_equal(hak_class_stride(hak_class_of(size)), stride);
         assert_int_equal(hak_class_stride(hak_class_of_aligned(size, size)), size);
+    }
+}
+
+static void class_least_of_every_size_is_not_above_it(void **state) {
+    (void)state;
+    for (size_t size = 1; size <= HAK_MID_MAX; size++) {
+        unsigned cls = hak_class_of(size);
+        assert_true(hak_class_least(cls) <= size);
+        assert_true(size == 1 || hak_class_of(size - 1) == cls || hak_class_least(cls) == size);
     }
 }
 
@@ -176,9 +184,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(class_of_every_size_is_lowest_that_fits),
         cmocka_unit_test(class_stride_of_every_class_is_rising_multiple_of_16),
-        cmocka_unit_test(class_of_sizes_above_128_wastes_at_most_an_eighth),
+        cmocka_unit_test(class_of_sizes_above_128_wastes_at_most_a_seventh),
         cmocka_unit_test(class_of_powers_of_two_fits_exactly_or_is_16_wider),
         cmocka_unit_test(class_of_small_sizes_begins_on_many_lines),
+        cmocka_unit_test(class_least_of_every_size_is_not_above_it),
         cmocka_unit_test(class_info_of_every_class_fills_its_slab),
         cmocka_unit_test(class_info_of_wide_classes_has_a_capacity_of_its_own),
         cmocka_unit_test(class_info_of_every_class_carves_at_most_a_page),
