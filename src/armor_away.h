@@ -12,7 +12,7 @@
 
 #include "armor_arena.h"
 
-/* Wider blocks are not put away: each may keep a slab. */
+/* Wider blocks, those of no tiny class, are not put away: each may keep a slab. */
 #define HAK_AWAY_STRIDE_MAX 1040U
 
 /* A block that is BUSY, of the shelf of another arena than the caller's own. True: the shelf is

@@ -19,6 +19,7 @@
 #define hak_store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 #define hak_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define hak_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define hak_or_relaxed(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define hak_exchange_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
 #define hak_exchange_release(p, v) atomic_exchange_explicit((p), (v), memory_order_release)
 #define hak_exchange_seq(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)

@@ -101,7 +101,7 @@ static void start_interval(hak_heap_t *heap, unsigned cls, uint32_t frees) {
 }
 
 static bool is_open(const hak_heap_t *heap, unsigned cls) {
-    return (heap->open[cls / 64] >> (cls % 64) & 1) != 0;
+    return (hak_load_relaxed(&heap->open[cls / 64]) >> (cls % 64) & 1) != 0;
 }
 
 /* Of a class that is not open, at most the room is less than at birth. */
@@ -115,7 +115,8 @@ void hak_bins_reset(hak_heap_t *heap) {
             bin->room = room_for(first_interval(cls));
         }
     }
-    heap->open[0] = heap->open[1] = 0;
+    hak_store_relaxed(&heap->open[0], 0);
+    hak_store_relaxed(&heap->open[1], 0);
     heap->scattered[0] = heap->scattered[1] = 0;
     heap->hold = HOLD_LEAST;
 }
@@ -141,14 +142,23 @@ void hak_bins_open(hak_heap_t *heap, unsigned cls) {
     shelf->seen_head = NULL;
     shelf->seen_room = 0;
     hak_signal_fence();
-    heap->open[cls / 64] |= (uint64_t)1 << cls % 64;
+    (void)hak_or_relaxed(&heap->open[cls / 64], (uint64_t)1 << cls % 64);
 }
 
-/* It holds nothing. That is asked for as well, since a signal handler in the middle of
- * hak_bins_open() may have opened a class whose bit was overwritten. */
+/* It holds nothing, and its shelf need not be looked at. */
 static bool is_unused(const hak_heap_t *heap, unsigned cls) {
-    return !is_open(heap, cls) && heap->bins[HAK_TAG_CLASS + cls].head == NULL &&
-           hak_load_relaxed(&heap->shelves[cls].reserve) == 0;
+    return !is_open(heap, cls) && heap->bins[HAK_TAG_CLASS + cls].head == NULL;
+}
+
+bool hak_bins_is_valid(const hak_heap_t *heap) {
+    bool valid = true;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_bin_t *bin = &heap->bins[HAK_TAG_CLASS + cls];
+        bool is_new = bin->head_most == 0 && bin->reserve_most == 0 &&
+                      hak_load_relaxed(&heap->shelves[cls].reserve) == 0;
+        valid = valid && (is_new || is_open(heap, cls));
+    }
+    return valid;
 }
 
 static size_t grown_bytes(const hak_heap_t *heap, unsigned cls, uint32_t interval) {

@@ -55,7 +55,13 @@
 /* For a heap without blocks in bins: intervals and batches as at its birth. */
 void hak_bins_reset(hak_heap_t *heap);
 /* What the thread knows of the class begins: with its first refill, or the first look at its bin.
- * Until then its shelf need not be resident. */
+ * Until then its shelf need not be resident.
+ *
+ * Invariant: of a class that is not open, what belongs to the thread in its shelf means nothing,
+ * the reserve is empty, and the bin's interval and bounds are as at birth; it may hold blocks, and
+ * have less room. The bit comes last: a fork in another thread finds all of it or none. It is set
+ * in one step, since a signal handler that frees may open classes in between, this one too: then
+ * the interval that it began is counted wrongly, once. */
 void hak_bins_open(hak_heap_t *heap, unsigned cls);
 /* How many blocks of the class a heap wants at first. */
 uint32_t hak_bins_batch_start(unsigned cls);
@@ -69,6 +75,9 @@ bool hak_bins_take_reserve(hak_heap_t *heap, unsigned cls);
 void hak_bins_note_refill(hak_heap_t *heap, unsigned cls, unsigned count);
 /* Likewise: the bin is empty, and so is the reserve. */
 void hak_bins_note_miss(hak_heap_t *heap, unsigned cls);
+
+/* The invariant of hak_bins_open(), for a thread's own heap. */
+bool hak_bins_is_valid(const hak_heap_t *heap);
 
 /* For samples: how many allocations of the class its bin, which is empty, served since the last
  * call. */

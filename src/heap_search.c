@@ -178,7 +178,8 @@ bool hak_heap_is_valid(void) {
     bool valid = true;
     hak_heap_lock_all();
     for (hak_heap_t *heap = hak_heap_first(); heap != NULL; heap = heap->all_next) {
-        valid = valid && waiting_is_valid(heap);
+        valid =
+            valid && waiting_is_valid(heap) && (heap != hak_tls_heap || hak_bins_is_valid(heap));
     }
     hak_pool_each_slab(census_slab, &valid);
     hak_heap_unlock_all();

@@ -11,6 +11,8 @@
 /* From here on a block gets addresses with room behind them, since it may be about to grow. */
 #define GIANT_BYTES ((size_t)32 << 20)
 #define DECAY_STEPS 4
+/* What grows by more in place asks for addresses first: they may well be refused, and metadata is
+ * never given back. */
 #define REACH_BYTES ((size_t)256 << 20)
 
 static struct {

@@ -116,7 +116,7 @@ typedef struct hak_heap {
     size_t tiny_slabs;             /* heap.lock: slabs of tiny classes */
     uint32_t frees;                /* thread: in all intervals that ended */
     size_t grown_bytes;            /* thread: by how much all intervals grew */
-    uint64_t open[2];              /* thread: a bit for each class whose shelf it has used */
+    _Atomic uint64_t open[2];      /* thread: a bit for each open class, see hak_bins_open() */
     uint64_t scattered[2];         /* thread: a bit for each class that is scattered */
     uint32_t hold;                 /* thread: frees of one between two looks at all */
     uint64_t refills[HAK_SOURCES]; /* heap.lock: by source */

@@ -121,10 +121,8 @@ static bool has_sizes(unsigned cls) {
 }
 
 size_t hak_class_least(unsigned cls) {
-    while (cls > 0 && !has_sizes(cls - 1)) {
-        cls--;
-    }
-    return cls == 0 ? 1 : hak_class_stride(cls - 1) + 1;
+    unsigned before = cls > 1 && !has_sizes(cls - 1) ? cls - 2 : cls - 1;
+    return cls == 0 ? 1 : hak_class_stride(before) + 1;
 }
 
 unsigned hak_class_of_aligned(size_t size, size_t align) {
@@ -134,8 +132,8 @@ unsigned hak_class_of_aligned(size_t size, size_t align) {
     /* At most a doubling away: the next power of two is a multiple of every smaller one. */
     size_t least = hak_max(size, align);
     unsigned cls = hak_class_of(least);
-    if (cls > 0 && !has_sizes(cls - 1) && hak_class_stride(cls - 1) >= least) {
-        cls--;
+    if (cls > 0 && hak_class_stride(cls - 1) >= least) {
+        cls--; /* one without sizes */
     }
     while ((hak_class_stride(cls) & (align - 1)) != 0) {
         cls++;

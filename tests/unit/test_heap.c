@@ -482,6 +482,20 @@ static void count_block(const void *block, unsigned cls, void *count) {
     *(size_t *)count += 1;
 }
 
+UNIT_CHILD(heap_class_is_open_from_its_first_refill) {
+    void *blocks[20];
+    CHECK(hak_malloc(64) != NULL);
+    CHECK(own_shelf(1024)->batch == 0); /* nobody has looked at it yet */
+    allocate(blocks, 20, 1024);
+    CHECK(own_shelf(1024)->batch != 0 && hak_heap_is_valid());
+    own_shelf(1024)->seen = true;
+    release(blocks, 6);
+    hak_bins_interval_over(hak_tls_heap, hak_class_of(1024));
+    CHECK(hak_bins_reserve(own_shelf(1024)) != NULL && hak_heap_is_valid());
+    hak_store_relaxed(&hak_tls_heap->open[0], 0);
+    CHECK(!hak_heap_is_valid());
+}
+
 UNIT_CHILD(heap_each_bin_block_visits_head_and_reserve) {
     void *blocks[40];
     allocate(blocks, 40, 1024);
@@ -622,6 +636,7 @@ int main(void) {
         cmocka_unit_test(heap_interval_over_leaves_a_short_bin_alone),
         cmocka_unit_test(heap_block_is_free_finds_it_in_every_place),
         cmocka_unit_test(heap_refill_empties_idle_bins_before_it_takes_fresh_memory),
+        cmocka_unit_test(heap_class_is_open_from_its_first_refill),
         cmocka_unit_test(heap_each_bin_block_visits_head_and_reserve),
         cmocka_unit_test(heap_refill_takes_the_reserve_back_first),
         cmocka_unit_test(heap_many_frees_of_any_class_leave_room_to_grow),

@@ -1,6 +1,7 @@
 /* test_size_class.c: the tables, by exhaustion. */
 #include "size_class.h"
 
+#include "armor_away.h"
 #include "unit.h"
 
 /* Those that serve no size, but alignment. */
@@ -62,6 +63,12 @@ static void class_least_of_every_size_is_not_above_it(void **state) {
         assert_true(hak_class_least(cls) <= size);
         assert_true(size == 1 || hak_class_of(size - 1) == cls || hak_class_least(cls) == size);
     }
+}
+
+static void tiny_classes_are_those_of_tiny_sizes(void **state) {
+    (void)state;
+    assert_int_equal(hak_class_of(HAK_TINY_MAX), HAK_TINY_CLASSES - 1);
+    assert_int_equal(hak_class_stride(HAK_TINY_CLASSES - 1), HAK_AWAY_STRIDE_MAX);
 }
 
 /* Or their first words would share a few sets of a cache. */
@@ -188,6 +195,7 @@ int main(void) {
         cmocka_unit_test(class_of_powers_of_two_fits_exactly_or_is_16_wider),
         cmocka_unit_test(class_of_small_sizes_begins_on_many_lines),
         cmocka_unit_test(class_least_of_every_size_is_not_above_it),
+        cmocka_unit_test(tiny_classes_are_those_of_tiny_sizes),
         cmocka_unit_test(class_info_of_every_class_fills_its_slab),
         cmocka_unit_test(class_info_of_wide_classes_has_a_capacity_of_its_own),
         cmocka_unit_test(class_info_of_every_class_carves_at_most_a_page),
