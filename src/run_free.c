@@ -307,7 +307,9 @@ static hak_run_t *claim_run(size_t pages, size_t align) {
     size_t wanted = pages << hak_page_shift;
     size_t bytes = hak_round_up(wanted, HAK_SUPERSLAB_BYTES);
     hak_area_t area = wanted >= GIANT_BYTES ? HAK_AREA_GIANT : HAK_AREA_LARGE;
-    void *start = hak_map_claim(bytes, hak_max(align, HAK_SUPERSLAB_BYTES), area);
+    void *start = hak_run_reserve(bytes > HAK_SUPERSLAB_BYTES ? 2 : 1)
+                      ? hak_map_claim(bytes, hak_max(align, HAK_SUPERSLAB_BYTES), area)
+                      : NULL;
     if (start == NULL) {
         return NULL;
     }
@@ -384,9 +386,10 @@ static hak_run_t *room_behind(hak_run_t *run, size_t more_pages) {
     uintptr_t end = next != NULL ? hak_run_end(next) : hak_run_end(run);
     size_t missing = more_pages - (next != NULL ? next->pages : 0);
     size_t bytes = hak_round_up(missing << hak_page_shift, HAK_SUPERSLAB_BYTES);
-    /* The bits of its pages come first, where they are few: if there is no memory for them, and
-     * then the system refuses to unmap as well, the run could not grow in place again. */
+    /* Metadata comes first, the bits of the pages where they are few: if there is no memory for it,
+     * and then the system refuses to unmap as well, the run could not grow in place again. */
     if (end % HAK_SUPERSLAB_BYTES != 0 || hak_run_is_at(end) ||
+        !hak_run_reserve(bytes > HAK_SUPERSLAB_BYTES ? 2 : 1) ||
         (bytes <= REACH_BYTES && !hak_pages_reach(end, bytes >> hak_page_shift)) ||
         !hak_map_claim_at((void *)end, bytes) || add_units(end, bytes) == NULL) {
         return NULL;

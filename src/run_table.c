@@ -40,23 +40,49 @@ static hak_run_t **entry_at(uintptr_t address) {
     return unit != NULL ? &unit->entries[page] : NULL;
 }
 
+static unit_t *new_unit(void) {
+    unit_t *unit = spare_units;
+    if (unit == NULL) {
+        size_t bytes = (HAK_SUPERSLAB_BYTES >> hak_page_shift) * sizeof(hak_run_t *);
+        return hak_meta_alloc(bytes, HAK_CACHE_LINE);
+    }
+    spare_units = (unit_t *)unit->entries[0];
+    unit->entries[0] = NULL;
+    return unit;
+}
+
+static void drop_unit(unit_t *unit) {
+    unit->entries[0] = (hak_run_t *)spare_units;
+    spare_units = unit;
+}
+
 bool hak_run_prepare_entry(uintptr_t address) {
     if (entry_at(address) != NULL) {
         return true;
     }
-    unit_t *unit = spare_units;
-    if (unit != NULL) {
-        spare_units = (unit_t *)unit->entries[0];
-        unit->entries[0] = NULL;
-    } else {
-        size_t bytes = (HAK_SUPERSLAB_BYTES >> hak_page_shift) * sizeof(hak_run_t *);
-        unit = hak_meta_alloc(bytes, HAK_CACHE_LINE);
-    }
+    unit_t *unit = new_unit();
     if (unit == NULL) {
         return false;
     }
     hak_map_set_record((void *)address, unit);
     return true;
+}
+
+bool hak_run_reserve(unsigned units) {
+    hak_run_t *run = hak_run_new();
+    unit_t *first = new_unit();
+    unit_t *second = first != NULL && units > 1 ? new_unit() : NULL;
+    bool enough = run != NULL && first != NULL && (units == 1 || second != NULL);
+    if (run != NULL) {
+        hak_run_drop(run);
+    }
+    if (second != NULL) {
+        drop_unit(second);
+    }
+    if (first != NULL) {
+        drop_unit(first);
+    }
+    return enough;
 }
 
 void hak_run_set_entries(hak_run_t *run) {
@@ -91,8 +117,7 @@ void hak_run_detach_entries(uintptr_t from, uintptr_t to) {
                 unit->entries[i] = NULL;
             }
         }
-        unit->entries[0] = (hak_run_t *)spare_units;
-        spare_units = unit;
+        drop_unit(unit);
         hak_map_set_record((void *)at, NULL);
     }
 }

@@ -44,6 +44,8 @@ void hak_run_drop(hak_run_t *run);
 /* Makes sure that the page's entry can be written later on; boundaries need theirs. False without
  * memory. */
 bool hak_run_prepare_entry(uintptr_t address);
+/* Makes sure that the next record, and the entries of so many units (1 or 2), need no memory. */
+bool hak_run_reserve(unsigned units);
 void hak_run_set_entries(hak_run_t *run);
 /* Takes away the entries of the units, for other units to use. */
 void hak_run_detach_entries(uintptr_t from, uintptr_t to);
