@@ -20,6 +20,7 @@ typedef struct {
 } worker_t;
 
 static const size_t room = 96 * MIB;
+static const size_t unit = 2 * MIB;
 
 static worker_t workers[THREADS];
 static size_t thread_count;
@@ -221,7 +222,9 @@ static size_t count_until_null(size_t size) {
     return count;
 }
 
-// To the last of it, although what was freed before is kept in other places for other sizes.
+// To the last of it, although what was freed before is kept in other places for other sizes. A unit
+// of addresses may be missing later: records of the sizes that come first in between may take the
+// 256 KiB that the last unit needed.
 static void exhaust_by_turns(void) {
     static const size_t sizes[] = {1000, 300000, 64, 20000, 100000, 5000};
     size_t first[COUNT_OF(sizes)] = {0};
@@ -232,7 +235,7 @@ static void exhaust_by_turns(void) {
         first[i] = turn < COUNT_OF(sizes) ? count : first[i];
         if (runs_under_hakmem()) { // glibc comes close
             CHECK(count * sizes[i] >= room / 100 * (is_hardened() ? 60 : 85));
-            CHECK(count >= first[i]);
+            CHECK(count * sizes[i] + unit >= first[i] * sizes[i]);
         }
     }
 }
