@@ -402,9 +402,13 @@ void *hak_aligned_alloc(size_t align, size_t size) {
 
 /* ---- Free ------------------------------------------------------------------------------------ */
 
+/* Of a bin of this thread's heap. */
+static unsigned class_of(const hak_bin_t *bin) {
+    return (unsigned)(bin - hak_tls_heap->bins) - HAK_TAG_CLASS;
+}
+
 void hak_free_interval_over(hak_bin_t *bin) {
-    hak_heap_t *heap = hak_tls_heap;
-    hak_bins_interval_over(heap, (unsigned)(bin - heap->bins) - HAK_TAG_CLASS);
+    hak_bins_interval_over(hak_tls_heap, class_of(bin));
 }
 
 /* A checked block of the class, from a thread without a heap, or of a slab of several slots. */
@@ -457,30 +461,11 @@ static HAK_NOINLINE void free_slow(void *p, uint8_t tag) {
     errno = saved;
 }
 
-/* The hit path of blocks whose slab is wider than a slot. Only a thread's own heap has intervals.
- */
-static bool free_wide(void *p, uint8_t tag) {
-    hak_bin_t *bin = &hak_tls_heap->bins[tag];
-    if (HAK_UNLIKELY(bin->interval == 0)) {
-        return false;
-    }
-    const hak_class_info_t *info = &hak_class_info[hak_tag_class(tag)];
-    uint64_t offset = (uintptr_t)p & (info->slots * HAK_SLOT_BYTES - 1);
-    if (HAK_UNLIKELY(offset * info->wide_inverse >= info->wide_inverse ||
-                     hak_block_is_stamped(p))) {
-        return false;
-    }
-    hak_bin_push(bin, p);
-    if (HAK_UNLIKELY(--bin->room < 0)) {
-        hak_free_interval_over(bin);
-    }
-    return true;
-}
-
-static HAK_NOINLINE void free_rest(void *p, uint8_t tag, hak_origin_t by, size_t size) {
+void hak_free_cold_by(void *p, hak_origin_t by, size_t size) {
     if (p == NULL) {
         return;
     }
+    uint8_t tag = hak_map_tag(p);
     if (!is_settled()) {
         hak_tick();
         if (is_hardened() && HAK_LIKELY(hak_harden_free(p, tag, by, size))) {
@@ -490,15 +475,23 @@ static HAK_NOINLINE void free_rest(void *p, uint8_t tag, hak_origin_t by, size_t
     free_slow(p, tag);
 }
 
-void hak_free_cold_by(void *p, hak_origin_t by, size_t size) {
-    uint8_t tag = hak_map_tag(p);
-    if (!hak_tag_is_class(tag) || !free_wide(p, tag)) {
-        free_rest(p, tag, by, size);
+/* The hit path of blocks whose slab is wider than a slot; an inverse have those only, and only in a
+ * thread's own heap. */
+void hak_free_wide_by(void *p, hak_origin_t by, size_t size, hak_bin_t *bin) {
+    uint32_t inverse = bin->inverse;
+    if (HAK_LIKELY(inverse != 0)) {
+        size_t slab_bytes = hak_class_info[class_of(bin)].slots * HAK_SLOT_BYTES;
+        uint32_t offset = (uint32_t)((uintptr_t)p & (slab_bytes - 1));
+        if (HAK_LIKELY(offset % HAK_ALIGNMENT == 0 && offset / HAK_ALIGNMENT * inverse < inverse &&
+                       !hak_block_is_stamped(p))) {
+            hak_bin_push(bin, p);
+            if (HAK_UNLIKELY(--bin->room < 0)) {
+                hak_free_interval_over(bin);
+            }
+            return;
+        }
     }
-}
-
-void hak_free_cold(void *p) {
-    hak_free_cold_by(p, HAK_BY_MALLOC, HAK_SIZE_UNKNOWN);
+    hak_free_cold_by(p, by, size);
 }
 
 void hak_free(void *p) {

@@ -39,10 +39,11 @@ void *hak_alloc_mid(size_t size, void *(*miss)(size_t));
 HAK_HIDDEN HAK_COLD void *hak_malloc_miss(size_t size);
 /* The same, but a failure leaves errno alone. */
 void *hak_alloc_cold(size_t size, size_t align, hak_origin_t origin);
-HAK_NOINLINE void hak_free_cold(void *p);
-/* The same by another family, or with the size that the program says the block has; the hardened
- * mode compares. */
+/* by: of which family the call is; size: what the program says the block has. The hardened mode
+ * compares. */
 HAK_NOINLINE void hak_free_cold_by(void *p, hak_origin_t by, size_t size);
+/* The same, where the block may be of a slab of several slots. bin: this thread's, by its tag. */
+HAK_NOINLINE void hak_free_wide_by(void *p, hak_origin_t by, size_t size, hak_bin_t *bin);
 HAK_NOINLINE void hak_free_interval_over(hak_bin_t *bin);
 
 /* Names what is wrong with p, then aborts, or returns if the program is to go on. verb: what it

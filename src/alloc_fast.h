@@ -55,33 +55,33 @@ HAK_INLINE void *hak_alloc_fast(size_t size, void *(*miss)(size_t)) {
 }
 
 /* In order: is it ours (a range check and a tag); does it start a block (the tag's bin has the
- * inverse of the stride, or 0, which nothing passes); is it live (no stamp). NULL has
- * a tag with inverse 0, so it costs nothing here. */
-HAK_INLINE bool hak_free_hit(void *p) {
+ * inverse of the stride, and a bound, which is 0 where the slab is not one slot); is it live (no
+ * stamp). by and size are what hak_free_cold_by() is told. */
+HAK_INLINE void hak_free_fast_by(void *p, hak_origin_t by, size_t size) {
     size_t slot = hak_map_slot(p);
     if (HAK_UNLIKELY(slot >= hak_map.slot_count)) {
-        return false;
+        hak_free_cold_by(p, by, size);
+        return;
     }
     size_t tag = hak_load_relaxed(&hak_map.tags[slot]);
     hak_bin_t *bin = &hak_tls_heap->bins[tag];
     uint32_t offset = (uint16_t)(uintptr_t)p;
     if (HAK_UNLIKELY(offset * bin->inverse >= bin->bound)) {
-        return false;
+        hak_free_wide_by(p, by, size, bin);
+        return;
     }
     if (HAK_UNLIKELY(hak_block_is_stamped(p))) {
-        return false;
+        hak_free_cold_by(p, by, size);
+        return;
     }
     hak_bin_push(bin, p);
     if (HAK_UNLIKELY(--bin->room < 0)) {
         hak_free_interval_over(bin);
     }
-    return true;
 }
 
 HAK_INLINE void hak_free_fast(void *p) {
-    if (HAK_UNLIKELY(!hak_free_hit(p))) {
-        hak_free_cold(p);
-    }
+    hak_free_fast_by(p, HAK_BY_MALLOC, HAK_SIZE_UNKNOWN);
 }
 
 #endif

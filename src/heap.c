@@ -389,9 +389,10 @@ static hak_heap_t *make_heap(void) {
     hak_heap_t *heap = (hak_heap_t *)(void *)(memory + HAK_HEAP_IN_FRONT);
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
         const hak_class_info_t *info = &hak_class_info[cls];
-        /* Wider slabs do not fit free()'s sixteen-bit arithmetic: 0 sends them the long way. */
+        /* Wider slabs do not fit sixteen bits: no offset passes 0, hak_free_wide_by() goes on. */
         hak_bin_t *bin = hak_heap_bin(heap, cls);
-        bin->inverse = bin->bound = info->slots == 1 ? info->inverse : 0;
+        bin->inverse = info->inverse;
+        bin->bound = info->slots == 1 ? info->inverse : 0;
     }
     for (size_t i = 0; i <= HAK_TINY_MAX / 16; i++) {
         heap->tiny_bins[i] = hak_heap_bin(heap, hak_class_table[i]);

@@ -140,17 +140,13 @@ HAK_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t align) {
 
 HAK_EXPORT void _ZdlPv(void *p);
 HAK_EXPORT void _ZdlPv(void *p) {
-    if (HAK_UNLIKELY(!hak_free_hit(p))) {
-        hak_free_cold_by(p, by_new, HAK_SIZE_UNKNOWN);
-    }
+    hak_free_fast_by(p, by_new, HAK_SIZE_UNKNOWN);
 }
 
 HAK_EXPORT void _ZdlPvSt11align_val_t(void *p, size_t align);
 HAK_EXPORT void _ZdlPvSt11align_val_t(void *p, size_t align) {
     (void)align;
-    if (HAK_UNLIKELY(!hak_free_hit(p))) {
-        hak_free_cold_by(p, by_new, HAK_SIZE_UNKNOWN);
-    }
+    hak_free_fast_by(p, by_new, HAK_SIZE_UNKNOWN);
 }
 
 /* ---- Forms that call a base form ------------------------------------------------------------- */

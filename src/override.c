@@ -108,17 +108,13 @@ HAK_EXPORT void cfree(void *p) {
  * mode compares. */
 HAK_EXPORT void free_sized(void *p, size_t size);
 HAK_EXPORT void free_sized(void *p, size_t size) {
-    if (HAK_UNLIKELY(!hak_free_hit(p))) {
-        hak_free_cold_by(p, HAK_BY_MALLOC, size);
-    }
+    hak_free_fast_by(p, HAK_BY_MALLOC, size);
 }
 
 HAK_EXPORT void free_aligned_sized(void *p, size_t align, size_t size);
 HAK_EXPORT void free_aligned_sized(void *p, size_t align, size_t size) {
     (void)align;
-    if (HAK_UNLIKELY(!hak_free_hit(p))) {
-        hak_free_cold_by(p, HAK_BY_MALLOC, size);
-    }
+    hak_free_fast_by(p, HAK_BY_MALLOC, size);
 }
 
 /* ---- Looking inside -------------------------------------------------------------------------- */

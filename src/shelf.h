@@ -15,15 +15,15 @@
 #include "stats.h"
 
 /* The half of a bin that the hit path and the end of an interval use; indexed by tag, so that
- * free() needs no check of the tag: what is no single-slot class has inverse and bound 0, which no
- * offset passes. The bound is the inverse once more: compilers load one field twice into a
- * register, but two fields make two operands in memory, which is an instruction less in every free.
- */
+ * free() needs no check of the tag: what is no class has inverse and bound 0, a class whose slabs
+ * are wider than a slot has bound 0, and no offset passes that. Else the bound is the inverse once
+ * more: compilers load one field twice into a register, but two fields make two operands in memory,
+ * which is an instruction less in every free. */
 typedef struct {
-    void *head;           /* thread: free blocks, or NULL */
-    int32_t room;         /* thread: frees left until the interval runs out */
-    uint32_t inverse;     /* const: of the class's stride */
-    uint32_t bound;       /* const: multiples of the stride give products below */
+    void *head;       /* thread: free blocks, or NULL */
+    int32_t room;     /* thread: frees left until the interval runs out */
+    uint32_t inverse; /* const: the class's */
+    uint32_t bound;   /* const: multiples of the stride give products below, in slabs of one slot */
     uint32_t interval;    /* thread */
     int32_t head_most;    /* thread: + frees of this interval = blocks in head, at most */
     int32_t reserve_most; /* thread: blocks in reserve, at most; 0 says that there is none */

@@ -8,12 +8,14 @@
 #define CEIL_DIV(a, b) (((a) + (b)-1) / (b))
 #define SLOTS_OF(stride)                                                                           \
     ((stride) <= HAK_ONE_SLOT_MAX ? 1 : (stride) <= 2 * HAK_ONE_SLOT_MAX ? 2 : HAK_SLAB_SLOTS_MAX)
+#define UNIT_OF(stride) (SLOTS_OF(stride) == 1 ? 1 : HAK_ALIGNMENT)
 /* 2^32 / 16 still fits 32 bits, so the smallest stride needs no special case. */
 #define INFO(stride)                                                                               \
     {                                                                                              \
         (stride), (uint16_t)(SLOTS_OF(stride) * HAK_SLOT_BYTES / (stride)), SLOTS_OF(stride),      \
             (uint8_t)((stride) < 4096 ? (4096 / (stride) > 128 ? 128 : 4096 / (stride)) : 1),      \
-            (uint32_t)CEIL_DIV((uint64_t)1 << 32, (uint64_t)(stride)), UINT64_MAX / (stride) + 1   \
+            (uint32_t)CEIL_DIV((uint64_t)1 << 32, (uint64_t)(stride) / UNIT_OF(stride)),           \
+            UINT64_MAX / (stride) + 1                                                              \
     }
 
 /* Up to 1 KiB the strides are about the eighths of a doubling. Blocks at multiples of 512 begin on

@@ -19,8 +19,10 @@ typedef struct {
     uint16_t capacity; /* blocks in a slab */
     uint8_t slots;     /* slots in a slab: 1, 2 or 4 */
     uint8_t carve;     /* blocks carved at a time: at most a page of them, at least one */
-    /* ceil(2^32 / stride). Where the slab is one slot (offset n < 2^16, stride <= 2^13), n is a
-     * multiple of stride exactly when the low 32 bits of n * inverse are below inverse. */
+    /* ceil(2^32 / stride); where the slab is more than one slot, of stride / 16. An offset n < 2^16
+     * in a slab of one slot (stride <= 2^13) is a multiple of stride exactly when the low 32 bits
+     * of n * inverse are below inverse; so is a multiple n of 16 in a wider slab (n / 16 < 2^14,
+     * stride / 16 <= 2^11) when those of n / 16 * inverse are. */
     uint32_t inverse;
     uint64_t wide_inverse; /* ceil(2^64 / stride): the same for every offset in any slab */
 } hak_class_info_t;

@@ -139,6 +139,23 @@ static void inverse_of_one_slot_classes_accepts_multiples_only(void **state) {
     assert_int_equal(classes, 61);
 }
 
+static void inverse_of_wider_classes_accepts_multiples_only(void **state) {
+    (void)state;
+    unsigned classes = 0;
+    for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
+        const hak_class_info_t *info = &hak_class_info[cls];
+        if (info->slots == 1) {
+            continue;
+        }
+        classes++;
+        for (uint32_t offset = 0; offset < info->slots * HAK_SLOT_BYTES; offset += 16) {
+            uint32_t product = offset / 16 * info->inverse;
+            assert_true((product < info->inverse) == (offset % info->stride == 0));
+        }
+    }
+    assert_int_equal(classes, 16);
+}
+
 static void wide_inverse_of_all_classes_accepts_multiples_only(void **state) {
     (void)state;
     for (unsigned cls = 0; cls < HAK_CLASSES; cls++) {
@@ -200,6 +217,7 @@ int main(void) {
         cmocka_unit_test(class_info_of_wide_classes_has_a_capacity_of_its_own),
         cmocka_unit_test(class_info_of_every_class_carves_at_most_a_page),
         cmocka_unit_test(inverse_of_one_slot_classes_accepts_multiples_only),
+        cmocka_unit_test(inverse_of_wider_classes_accepts_multiples_only),
         cmocka_unit_test(wide_inverse_of_all_classes_accepts_multiples_only),
         cmocka_unit_test(class_index_of_every_offset_is_its_block),
         cmocka_unit_test(class_of_aligned_all_sizes_and_alignments_is_lowest_multiple),
