@@ -14,8 +14,10 @@
 /* So many drains without a refill in between say that the bin is too wide. Waves that a bin can
  * hold at all come to fewer before it has grown enough. */
 #define DRAINS_TO_SHRINK 16
-/* Where reserves keep coming back, only each so many-th interval, less one, sets its bin apart. */
+/* A bin whose reserve keeps coming back waits for so many intervals before one sets it apart, but
+ * for no more than come to HAKMEM_TINY_CAP times this power of two: 1 MiB. */
 #define CALM_MOST 3
+#define CALM_CAPS_SHIFT 4
 /* Counts in a row that found no excess: each doubles the way to the next, this many times, to so
  * many bytes. */
 #define COUNTS_IN_VAIN 3
@@ -530,10 +532,15 @@ static void begin_interval(hak_heap_t *heap, unsigned cls) {
     start_interval(heap, cls, shelf->scattered != 0 ? heap->hold : next);
 }
 
-/* Of wide blocks, few intervals are much already. */
+/* For how many intervals a bin waits. */
 static unsigned patience(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
-    bool is_wide = bin->interval * hak_class_stride(cls) > (size_t)hak_options.tiny_cap << 10;
-    return is_wide && shelf->calm > 1 ? 1 : shelf->calm;
+    size_t bytes = bin->interval * hak_class_stride(cls);
+    size_t most = (size_t)hak_options.tiny_cap << 10 << CALM_CAPS_SHIFT;
+    unsigned intervals = shelf->calm;
+    while (intervals > 1 && intervals * bytes > most) {
+        intervals--;
+    }
+    return intervals;
 }
 
 /* Whether it is, costs a cache miss for each block. Where nothing shrinks that changes little

@@ -265,6 +265,32 @@ static size_t keep_pace(size_t size, size_t intervals) {
     return widest / bin->interval;
 }
 
+/* How many intervals a bin, of which some blocks are always there, waits before it is set apart. */
+static unsigned longest_wait(size_t size) {
+    void *blocks[7]; /* less than an interval: none goes home */
+    unsigned longest = 0;
+    allocate(blocks, 7, size);
+    release(blocks, 7);
+    const hak_bin_t *bin = own_bin(size);
+    (void)keep_pace(size, 50); /* the interval is as wide as it gets, and the bin is calm */
+    for (size_t i = 0; i < 50 * bin->interval; i++) {
+        hak_free(hak_malloc(size));
+        longest = (unsigned)hak_max(longest, own_shelf(size)->waited);
+    }
+    return longest;
+}
+
+UNIT_CHILD(heap_a_bin_that_is_needed_waits_longer_but_not_for_more_than_a_mib) {
+    CHECK(longest_wait(200) == 3);
+    CHECK(longest_wait(16384) == 3);
+    CHECK(longest_wait(32768) == 2);
+    CHECK(own_bin(32768)->interval * 32768 == 512 << 10);
+    hak_options.tiny_cap /= 2;
+    CHECK(longest_wait(16384) == 2);
+    CHECK(longest_wait(32768) == 1);
+    CHECK(longest_wait(200) == 3);
+}
+
 /* The bin grows by so many intervals, but its reserve keeps coming back. Returns how many blocks
  * that took. */
 static size_t grow_bin(void **blocks, size_t size, size_t intervals) {
@@ -626,6 +652,7 @@ int main(void) {
         cmocka_unit_test(heap_waves_of_16_byte_blocks_settle_at_zero_drains),
         cmocka_unit_test(heap_interval_over_sends_the_idle_reserve_home),
         cmocka_unit_test(heap_free_of_many_keeps_at_most_two_intervals),
+        cmocka_unit_test(heap_a_bin_that_is_needed_waits_longer_but_not_for_more_than_a_mib),
         cmocka_unit_test(heap_counts_that_find_no_excess_become_rare_until_one_does),
         cmocka_unit_test(heap_count_keeps_what_a_signal_handler_frees_meanwhile),
         cmocka_unit_test(heap_all_classes_together_stay_within_the_heaps_bound),
