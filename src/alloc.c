@@ -411,7 +411,7 @@ void hak_free_interval_over(hak_bin_t *bin) {
     hak_bins_interval_over(hak_tls_heap, class_of(bin));
 }
 
-/* A checked block of the class, from a thread without a heap, or of a slab of several slots. */
+/* A checked block of the class: the thread may have no heap yet, or the block a stamp's bytes. */
 static void free_block(void *p, unsigned cls) {
     hak_heap_t *heap = hak_heap_get();
     if (HAK_UNLIKELY(heap == NULL)) {
@@ -475,8 +475,9 @@ void hak_free_cold_by(void *p, hak_origin_t by, size_t size) {
     free_slow(p, tag);
 }
 
-/* The hit path of blocks whose slab is wider than a slot; an inverse have those only, and only in a
- * thread's own heap. */
+/* The hit path of blocks whose slab is wider than a slot. No inverse: the tag is no class, or the
+ * thread has no heap. Where the slab is one slot, what did not pass does not pass here either: who
+ * counts sixteens finds no multiple of the stride that is none in bytes. */
 void hak_free_wide_by(void *p, hak_origin_t by, size_t size, hak_bin_t *bin) {
     uint32_t inverse = bin->inverse;
     if (HAK_LIKELY(inverse != 0)) {

@@ -15,9 +15,9 @@
  * hold at all come to fewer before it has grown enough. */
 #define DRAINS_TO_SHRINK 16
 /* A bin whose reserve keeps coming back waits for so many intervals before one sets it apart, but
- * for no more than come to HAKMEM_TINY_CAP times this power of two: 1 MiB. */
+ * for one only or no more than come to so many times HAKMEM_TINY_CAP: 1 MiB. */
 #define CALM_MOST 3
-#define CALM_CAPS_SHIFT 4
+#define CALM_CAPS 16
 /* Counts in a row that found no excess: each doubles the way to the next, this many times, to so
  * many bytes. */
 #define COUNTS_IN_VAIN 3
@@ -535,7 +535,7 @@ static void begin_interval(hak_heap_t *heap, unsigned cls) {
 /* For how many intervals a bin waits. */
 static unsigned patience(const hak_bin_t *bin, const hak_shelf_t *shelf, unsigned cls) {
     size_t bytes = bin->interval * hak_class_stride(cls);
-    size_t most = (size_t)hak_options.tiny_cap << 10 << CALM_CAPS_SHIFT;
+    size_t most = CALM_CAPS * ((size_t)hak_options.tiny_cap << 10);
     unsigned intervals = shelf->calm;
     while (intervals > 1 && intervals * bytes > most) {
         intervals--;

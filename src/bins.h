@@ -12,8 +12,8 @@
  * Each free counts the interval down (allocations count nothing). At zero: what is still in reserve
  * lay idle for a whole interval and goes home; head becomes the reserve. An allocation that finds
  * head empty takes the reserve back. So what is kept is not walked. Where reserves keep coming
- * back, head becomes the reserve only every fourth interval (sooner where those come to more than
- * 1 MiB), and nothing is known to lie idle: after eight intervals the bin is counted. Where counts
+ * back, head becomes the reserve only every fourth interval (third, if three come to more than 1
+ * MiB), and nothing is known to lie idle: after eight intervals the bin is counted. Where counts
  * find no excess, the next ones come after 16, 32 and 64 intervals, or the first that come to 2
  * MiB, but of rare classes (below) after eight: so many frees are held back at most. The interval
  * grows when the reserve was needed, or a refill follows a drain (the bin gave away what it
