@@ -50,6 +50,9 @@
  * MiB at most, a sixteenth, and less the more the heap grows. Of wide blocks a program may never
  * touch the middle: they do not count. */
 #define HAK_HUGE_FROM_SLABS (((size_t)32 << 20) / HAK_SLOT_BYTES)
+/* A huge page that takes more microseconds is dear: its 512 small ones take 600 to 1,400, itself
+ * 170 to 450, but 4,000 to 6,400 where the memory is a guest's and its host has taken it back. */
+#define HAK_HUGE_DEAR_US 2000U
 
 /* Slabs of so many slots on the ready list of an owner that seems to be asleep, or that wait there,
  * are emptied on its behalf by the next producer to come by: memory must not wait for the owner.

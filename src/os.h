@@ -41,7 +41,8 @@ typedef struct {
      * False (a limit of mappings, memory that must be promised) leaves them as they were. */
     bool (*protect)(void *addr, size_t bytes, bool accessible);
     size_t (*mappings_max)(void); /* that the process may have; 0 when unknown */
-    uint32_t (*now_ms)(void);     /* monotonic; wraps after 49 days */
+    uint32_t (*now_ms)(void);     /* monotonic, by ticks of 1 to 10; wraps after 49 days */
+    uint32_t (*now_us)(void);     /* monotonic; wraps after 71 minutes */
     uint32_t (*cpu)(void);        /* on which the caller runs, a moment ago; 0 when unknown */
     void (*wait)(void *word, uint32_t while_value);
     void (*wake_one)(void *word);

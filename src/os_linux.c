@@ -177,6 +177,12 @@ static uint32_t os_now_ms(void) {
     return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 }
 
+static uint32_t os_now_us(void) {
+    struct timespec now = {0, 0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint32_t)((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+}
+
 static void os_wait(void *word, uint32_t while_value) {
     (void)call6(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, (long)while_value, 0, 0, 0);
 }
@@ -210,6 +216,7 @@ hak_os_t hak_os = {
     .protect = os_protect,
     .mappings_max = os_mappings_max,
     .now_ms = os_now_ms,
+    .now_us = os_now_us,
     .cpu = os_cpu,
     .wait = os_wait,
     .wake_one = os_wake_one,

@@ -160,15 +160,35 @@ hak_slab_t *hak_pool_acquire_sparse(unsigned cls) {
     return slab;
 }
 
+/* The caller's new slab is the first in its SuperSlab: its first touch brings the huge page.
+ * Without the lock, since that takes a while. A thread that loses its processor meanwhile finds the
+ * page dear: then some do without that need not. */
+static HAK_COLD void touch_huge_page(const hak_slab_t *slab) {
+    uint32_t begin_us = hak_os.now_us();
+    HAK_COUNT(populate_calls);
+    if (!hak_os.populate(hak_slab_base(slab), hak_map.page_bytes)) {
+        return; /* before Linux 5.14 */
+    }
+    uint32_t took_us = hak_os.now_us() - begin_us;
+    hak_lock(&hak_pool.lock);
+    hak_slots_note_huge_page(took_us > HAK_HUGE_DEAR_US);
+    hak_unlock(&hak_pool.lock);
+}
+
 hak_slab_t *hak_pool_acquire(unsigned cls, bool grown) {
     HAK_ASSERT_EXPENSIVE(hak_pool_is_valid());
     hak_lock(&hak_pool.lock);
     uint32_t now_ms = hak_os.now_ms();
+    uint8_t huge_tries = hak_pool.huge_tries;
     hak_slab_t *slab = acquire_resident(cls, now_ms);
     if (slab == NULL) {
         slab = acquire_any(cls, grown, now_ms);
     }
+    bool is_huge = hak_pool.huge_tries != huge_tries;
     hak_unlock(&hak_pool.lock);
+    if (HAK_UNLIKELY(is_huge)) {
+        touch_huge_page(slab);
+    }
     return slab;
 }
 

@@ -11,6 +11,11 @@
 /* Blocks of a slab that is released whose stamps are taken off: each costs a line of memory. */
 #define BARE_MOST 64U
 
+/* After a huge page that was dear so many SuperSlabs do without, twice as many after the next, at
+ * most so many times as many. */
+#define DEAR_SKIPS 16U
+#define DEAR_PATIENCE_MOST 16U
+
 hak_pool_state_t hak_pool;
 
 static size_t dirty_bytes(const hak_slab_t *slab) {
@@ -38,8 +43,26 @@ static hak_superslab_t *take_record(void) {
     return ss;
 }
 
-static void advise_huge_pages(hak_superslab_t *ss, bool grown) {
-    ss->huge = hak_options.thp == 1 || (hak_options.thp == 2 && grown);
+static bool wants_huge_page(bool grown) {
+    if (!grown || hak_options.thp != 2) {
+        return hak_options.thp == 1;
+    }
+    if (hak_pool.huge_skips != 0) {
+        hak_pool.huge_skips--;
+        return false;
+    }
+    hak_pool.huge_tries++;
+    return true;
+}
+
+void hak_slots_note_huge_page(bool was_dear) {
+    unsigned longer = hak_pool.huge_patience == 0 ? 1 : 2U * hak_pool.huge_patience;
+    hak_pool.huge_patience = was_dear ? (uint8_t)hak_min(longer, DEAR_PATIENCE_MOST) : 0;
+    hak_pool.huge_skips = (uint16_t)(hak_pool.huge_patience * DEAR_SKIPS);
+}
+
+static HAK_COLD void advise_huge_pages(hak_superslab_t *ss, bool grown) {
+    ss->huge = wants_huge_page(grown);
     ss->whole = ss->huge;
     if (ss->huge) {
         HAK_COUNT(huge_page_calls);
@@ -80,7 +103,10 @@ hak_superslab_t *hak_slots_map(bool grown) {
     ss->active = ss->empty = 0;
     ss->mapped = true;
     ss->sealed = false;
-    advise_huge_pages(ss, grown);
+    ss->huge = ss->whole = false;
+    if (HAK_UNLIKELY(grown || hak_options.thp == 1 || hak_map.huge_by_default)) {
+        advise_huge_pages(ss, grown);
+    }
     hak_map_set_tags(ss->base, HAK_SLOTS, HAK_TAG_UNUSED);
     hak_map_set_record(ss->base, ss);
     hak_pool.superslabs_now++;

@@ -22,8 +22,11 @@ typedef struct {
     hak_share_t share;
     size_t evicted; /* SuperSlabs unmapped and not mapped again since evicted_ms */
     uint32_t evicted_ms;
-    unsigned patience; /* releases to wait after the system has refused to unmap once more, */
-    unsigned waiting;  /* and how many are left */
+    unsigned patience;     /* releases to wait after the system has refused to unmap once more, */
+    unsigned waiting;      /* and how many are left */
+    uint16_t huge_skips;   /* SuperSlabs of grown heaps that are still to do without a huge page, */
+    uint8_t huge_patience; /* the sixteens that did after the last dear one; 0: it was not dear */
+    uint8_t huge_tries;    /* huge pages asked for because a heap had grown; wraps */
     size_t superslabs_now, superslabs_peak;
     size_t slots_empty;
 } hak_pool_state_t;
@@ -33,6 +36,9 @@ extern HAK_HIDDEN hak_pool_state_t hak_pool;
 /* A SuperSlab new to the pool, all slots UNUSED, on no list; NULL without memory. grown: see
  * hak_pool_acquire(). */
 hak_superslab_t *hak_slots_map(bool grown);
+/* How a huge page came that was asked for, for a grown heap. Dear ones come in a row, so the next
+ * SuperSlabs do without. */
+void hak_slots_note_huge_page(bool was_dear);
 /* EMPTY or UNUSED -> ACTIVE: the slots from first on become a slab of the class. */
 hak_slab_t *hak_slots_take(hak_superslab_t *ss, unsigned first, unsigned cls, uint32_t now_ms);
 /* EMPTY -> ACTIVE: a slab becomes one of its class again. */

@@ -37,6 +37,7 @@ static struct {
     size_t mappings_max; /* 0: the real system's */
     bool own_clock;
     uint32_t now_ms;
+    uint32_t now_us, populate_us; /* by how much each populate moves it on; 0: the real clock */
     char text[65536]; /* what was written, ended by 0 */
     size_t text_bytes;
     unsigned writes;
@@ -80,6 +81,7 @@ static inline bool fake_os_move(void *from, void *to, size_t bytes) {
 }
 
 static inline bool fake_os_populate(void *addr, size_t bytes) {
+    fake_os.now_us += fake_os.populate_us;
     return !fake_os_fails(FAKE_POPULATE) && fake_os.real.populate(addr, bytes);
 }
 
@@ -98,6 +100,10 @@ static inline size_t fake_os_mappings_max(void) {
 
 static inline uint32_t fake_os_now_ms(void) {
     return fake_os.own_clock ? fake_os.now_ms : fake_os.real.now_ms();
+}
+
+static inline uint32_t fake_os_now_us(void) {
+    return fake_os.populate_us != 0 ? fake_os.now_us : fake_os.real.now_us();
 }
 
 /* The processor that the thread is told it runs on, plus one; 0: the one that it does run on. */
@@ -124,6 +130,7 @@ static inline void fake_os_reset(void) {
         fake_os.fail_first[i] = 0;
     }
     fake_os.map_at_failure = HAK_MAP_NO_MEMORY;
+    fake_os.populate_us = 0;
     fake_os.huge_wishes[HAK_HUGE_NEVER] = fake_os.huge_wishes[HAK_HUGE_PLEASE] = 0;
     fake_os.text[0] = '\0';
     fake_os.text_bytes = 0;
@@ -145,6 +152,7 @@ static inline void fake_os_install(void) {
         hak_os.protect = fake_os_protect;
         hak_os.mappings_max = fake_os_mappings_max;
         hak_os.now_ms = fake_os_now_ms;
+        hak_os.now_us = fake_os_now_us;
         hak_os.cpu = fake_os_cpu;
     }
     fake_os_reset();

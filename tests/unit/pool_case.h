@@ -9,6 +9,7 @@
 #include "fake_os.h"
 #include "options.h"
 #include "pool.h"
+#include "pool_slots.h"
 #include "stats.h"
 
 #define CLASS_64 3        /* 64 bytes, one slot */
@@ -45,6 +46,8 @@ static inline int pool_case_set_up(void **state) {
     fake_os.now_ms += 10000000; /* what was returned before is not wanted back soon */
     memset((void *)&hak_counters, 0, sizeof hak_counters);
     fake_os_reset();
+    fake_os.populate_us = 1; /* the machine's own huge pages may be dear */
+    hak_pool.huge_skips = hak_pool.huge_patience = 0;
     hak_pool_gauges(&gauges);
     return gauges.slots_active == 0 && gauges.superslabs_now == 0 ? 0 : -1;
 }

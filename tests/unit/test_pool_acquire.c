@@ -178,6 +178,48 @@ static void pool_acquire_of_a_grown_heap_asks_for_huge_pages(void **state) {
     pool_release(slab);
 }
 
+/* Maps so many SuperSlabs for a grown heap and unmaps them again. Returns how many huge pages were
+ * asked for. */
+static unsigned huge_pages_asked_for(unsigned superslabs) {
+    static hak_slab_t *slabs[600];
+    unsigned before = fake_os.huge_wishes[HAK_HUGE_PLEASE];
+    assert_true(superslabs <= 600);
+    for (unsigned i = 0; i < superslabs; i++) {
+        slabs[i] = hak_pool_acquire(CLASS_64, true);
+        for (unsigned k = 1; k < HAK_SLOTS; k++) { /* all of it, or the next one would be there */
+            (void)hak_pool_acquire(CLASS_64, false);
+        }
+    }
+    unsigned asked = fake_os.huge_wishes[HAK_HUGE_PLEASE] - before;
+    for (unsigned i = 0; i < superslabs; i++) {
+        hak_superslab_t *ss = hak_slab_superslab(slabs[i]);
+        for (unsigned k = 0; k < HAK_SLOTS; k++) {
+            pool_release(&ss->slabs[k]);
+        }
+    }
+    assert_true(hak_pool_trim());
+    return asked;
+}
+
+static void pool_acquire_does_without_huge_pages_after_a_dear_one(void **state) {
+    (void)state;
+    fake_os.populate_us = 300;
+    assert_int_equal(huge_pages_asked_for(3), 3);
+    fake_os.populate_us = 5000;
+    assert_int_equal(huge_pages_asked_for(17), 1);
+    assert_int_equal(huge_pages_asked_for(33), 1);
+    assert_int_equal(huge_pages_asked_for(65 + 129 + 257 + 30), 4); /* 256 without at most, */
+    assert_int_equal(huge_pages_asked_for(256 - 29 + 1), 1);
+    fake_os.populate_us = 300;
+    assert_int_equal(huge_pages_asked_for(256), 0);
+    assert_int_equal(huge_pages_asked_for(20), 20); /* one that was not dear ends that, */
+    fake_os.populate_us = 5000;
+    assert_int_equal(huge_pages_asked_for(17), 1); /* and the next that is begins anew */
+    assert_int_equal(huge_pages_asked_for(1), 1);
+    hak_options.thp = 1;
+    assert_int_equal(huge_pages_asked_for(40), 40);
+}
+
 static void pool_trim_of_a_part_declines_huge_pages(void **state) {
     (void)state;
     hak_slab_t *kept = hak_pool_acquire(CLASS_64, true);
@@ -373,6 +415,7 @@ int main(void) {
         CASE(pool_acquire_takes_resident_memory_first),
         CASE(pool_acquire_sparse_takes_no_resident_memory_of_others),
         CASE(pool_acquire_of_a_grown_heap_asks_for_huge_pages),
+        CASE(pool_acquire_does_without_huge_pages_after_a_dear_one),
         CASE(pool_trim_of_a_part_declines_huge_pages),
         CASE(pool_shed_gives_back_the_oldest),
         CASE(pool_acquire_wide_classes_take_aligned_runs),
