@@ -1,6 +1,6 @@
 /* pool.c: see pool.h.
  *
- * Threads:   static functions expect the pool's lock to be held.
+ * Threads:   static functions expect the pool's lock to be held, unless they say that they take it.
  */
 #include "pool.h"
 
@@ -160,14 +160,15 @@ hak_slab_t *hak_pool_acquire_sparse(unsigned cls) {
     return slab;
 }
 
-/* The caller's new slab is the first in its SuperSlab: its first touch brings the huge page.
- * Without the lock, since that takes a while. A thread that loses its processor meanwhile finds the
- * page dear: then some do without that need not. */
+/* The caller's new slab is the first in its SuperSlab: its first touch brings the huge page. Takes
+ * the lock afterwards only, since that takes a while. A thread that loses its processor meanwhile
+ * finds the page dear, and some do without that need not; where another thread has the next slab
+ * and is quicker, a dear page goes unnoticed once. */
 static HAK_COLD void touch_huge_page(const hak_slab_t *slab) {
     uint32_t begin_us = hak_os.now_us();
     HAK_COUNT(populate_calls);
     if (!hak_os.populate(hak_slab_base(slab), hak_map.page_bytes)) {
-        return; /* before Linux 5.14 */
+        return; /* before Linux 5.14; one call for 2 MiB */
     }
     uint32_t took_us = hak_os.now_us() - begin_us;
     hak_lock(&hak_pool.lock);

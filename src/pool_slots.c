@@ -56,6 +56,9 @@ static bool wants_huge_page(bool grown) {
 }
 
 void hak_slots_note_huge_page(bool was_dear) {
+    if (hak_pool.huge_skips != 0) {
+        return; /* of threads that asked at the same time, the first dear page counts */
+    }
     unsigned longer = hak_pool.huge_patience == 0 ? 1 : 2U * hak_pool.huge_patience;
     hak_pool.huge_patience = was_dear ? (uint8_t)hak_min(longer, DEAR_PATIENCE_MOST) : 0;
     hak_pool.huge_skips = (uint16_t)(hak_pool.huge_patience * DEAR_SKIPS);

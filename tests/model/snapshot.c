@@ -237,6 +237,7 @@ void snapshot_install(void) {
         .populate = os_populate,
         .huge_pages = os_huge_pages,
         .now_ms = os_now_ms,
+        .now_us = os_now_ms,
         .wait = sched_sleep,
         .wake_one = sched_wake,
         .write = os_write,

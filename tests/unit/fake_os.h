@@ -37,7 +37,8 @@ static struct {
     size_t mappings_max; /* 0: the real system's */
     bool own_clock;
     uint32_t now_ms;
-    uint32_t now_us, populate_us; /* by how much each populate moves it on; 0: the real clock */
+    _Atomic uint32_t now_us;
+    uint32_t populate_us; /* by so much each populate moves it on, and works; 0: the real clock */
     char text[65536]; /* what was written, ended by 0 */
     size_t text_bytes;
     unsigned writes;
@@ -81,8 +82,9 @@ static inline bool fake_os_move(void *from, void *to, size_t bytes) {
 }
 
 static inline bool fake_os_populate(void *addr, size_t bytes) {
-    fake_os.now_us += fake_os.populate_us;
-    return !fake_os_fails(FAKE_POPULATE) && fake_os.real.populate(addr, bytes);
+    (void)hak_add_relaxed(&fake_os.now_us, fake_os.populate_us);
+    return !fake_os_fails(FAKE_POPULATE) &&
+           (fake_os.real.populate(addr, bytes) || fake_os.populate_us != 0);
 }
 
 static inline void fake_os_huge_pages(void *addr, size_t bytes, hak_huge_t wish) {
@@ -103,7 +105,7 @@ static inline uint32_t fake_os_now_ms(void) {
 }
 
 static inline uint32_t fake_os_now_us(void) {
-    return fake_os.populate_us != 0 ? fake_os.now_us : fake_os.real.now_us();
+    return fake_os.populate_us != 0 ? hak_load_relaxed(&fake_os.now_us) : fake_os.real.now_us();
 }
 
 /* The processor that the thread is told it runs on, plus one; 0: the one that it does run on. */

@@ -220,6 +220,17 @@ static void pool_acquire_does_without_huge_pages_after_a_dear_one(void **state) 
     assert_int_equal(huge_pages_asked_for(40), 40);
 }
 
+static void pool_dear_huge_page_counts_once_for_all_who_asked_meanwhile(void **state) {
+    (void)state;
+    hak_slots_note_huge_page(true);
+    assert_int_equal(hak_pool.huge_skips, 16);
+    hak_slots_note_huge_page(true);
+    hak_slots_note_huge_page(false);
+    assert_int_equal(hak_pool.huge_skips, 16);
+    fake_os.populate_us = 5000;
+    assert_int_equal(huge_pages_asked_for(16 + 1 + 32), 1);
+}
+
 static void pool_trim_of_a_part_declines_huge_pages(void **state) {
     (void)state;
     hak_slab_t *kept = hak_pool_acquire(CLASS_64, true);
@@ -416,6 +427,7 @@ int main(void) {
         CASE(pool_acquire_sparse_takes_no_resident_memory_of_others),
         CASE(pool_acquire_of_a_grown_heap_asks_for_huge_pages),
         CASE(pool_acquire_does_without_huge_pages_after_a_dear_one),
+        CASE(pool_dear_huge_page_counts_once_for_all_who_asked_meanwhile),
         CASE(pool_trim_of_a_part_declines_huge_pages),
         CASE(pool_shed_gives_back_the_oldest),
         CASE(pool_acquire_wide_classes_take_aligned_runs),
