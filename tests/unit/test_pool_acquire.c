@@ -216,6 +216,9 @@ static void pool_acquire_does_without_huge_pages_after_a_dear_one(void **state) 
     fake_os.populate_us = 5000;
     assert_int_equal(huge_pages_asked_for(17), 1); /* and the next that is begins anew */
     assert_int_equal(huge_pages_asked_for(1), 1);
+    fake_os_fail(FAKE_POPULATE, 1, true); /* it takes as long, but nothing can be told */
+    hak_pool.huge_skips = 0;
+    assert_int_equal(huge_pages_asked_for(20), 20);
     hak_options.thp = 1;
     assert_int_equal(huge_pages_asked_for(40), 40);
 }
