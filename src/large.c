@@ -26,7 +26,6 @@ static void make_live(hak_run_t *run, uint32_t now_ms) {
     hak_runs_note_wanted_back(run, now_ms);
     run->live = true;
     run->dirty_pages = 0;
-    hak_run_set_entries(run);
     hak_retain_add_live(&hak_runs_share, hak_run_bytes(run));
     large.live_blocks++;
 }

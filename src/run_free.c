@@ -4,6 +4,7 @@
 #include "address_map.h"
 #include "os.h"
 #include "run_age.h"
+#include "run_index.h"
 #include "run_pages.h"
 #include "run_watch.h"
 #include "stats.h"
@@ -15,8 +16,9 @@
  * never given back. */
 #define REACH_BYTES ((size_t)256 << 20)
 
+static hak_run_index_t free_runs; /* all of them */
+
 static struct {
-    hak_run_t *tree;    /* all free runs */
     hak_run_age_t aged; /* those that may be dirty */
     size_t free_pages;
     size_t returned_bytes; /* given back, and not wanted again since */
@@ -31,7 +33,7 @@ hak_share_t hak_runs_share;
 /* In the hands of a function that holds the lock, a run counts as live: no neighbour absorbs it. */
 static void unlist_free(hak_run_t *run) {
     run->live = true;
-    hak_run_tree_remove(&runs.tree, run);
+    hak_run_index_remove(&free_runs, run);
     if (run->dirty_pages != 0) {
         hak_run_age_remove(&runs.aged, run);
     }
@@ -41,7 +43,7 @@ static void unlist_free(hak_run_t *run) {
 
 static void list_free(hak_run_t *run) {
     run->live = false;
-    hak_run_tree_insert(&runs.tree, run);
+    hak_run_index_insert(&free_runs, run);
     if (run->dirty_pages != 0) {
         hak_run_age_insert(&runs.aged, run);
     }
@@ -85,7 +87,8 @@ hak_run_t *hak_runs_free(hak_run_t *run, const hak_run_t *block) {
     return run;
 }
 
-bool hak_runs_cut(hak_run_t *run, size_t pages) {
+/* As hak_runs_cut(). Behind a run that was free, nothing is. */
+static bool cut(hak_run_t *run, size_t pages, bool was_free) {
     if (pages == run->pages) {
         return true;
     }
@@ -108,8 +111,16 @@ bool hak_runs_cut(hak_run_t *run, size_t pages) {
     run->pages = pages;
     run->dirty_pages = dirty_here;
     hak_run_set_entries(run);
-    hak_runs_free(rest, NULL);
+    if (was_free) {
+        list_free(rest);
+    } else {
+        hak_runs_free(rest, NULL);
+    }
     return true;
+}
+
+bool hak_runs_cut(hak_run_t *run, size_t pages) {
+    return cut(run, pages, false);
 }
 
 /* ---- Giving back --------------------------------------------------------------------------- */
@@ -206,7 +217,7 @@ static size_t front_pages(const hak_run_t *run, size_t bytes) {
 static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
     hak_run_take_stamp(run, hak_run_bytes(run));
     unlist_free(run);
-    (void)hak_runs_cut(run, front_pages(run, bytes)); /* or all of it goes */
+    (void)cut(run, front_pages(run, bytes), true); /* or all of it goes */
     uintptr_t from = hak_round_up(run->start, HAK_SUPERSLAB_BYTES);
     uintptr_t to = hak_round_down(hak_run_end(run), HAK_SUPERSLAB_BYTES);
     size_t dirty_bytes = run->dirty_pages << hak_page_shift;
@@ -265,7 +276,7 @@ static bool unmap_clean(uint32_t now_ms) {
         (2 * HAK_SUPERSLAB_BYTES >> hak_page_shift) - 1; /* a whole unit in any case */
     bool gave = false;
     hak_run_t *run;
-    while (hak_page_shift != 0 && (run = hak_run_tree_find(runs.tree, pages)) != NULL &&
+    while (hak_page_shift != 0 && (run = hak_run_index_find(&free_runs, pages)) != NULL &&
            unmap_units(run, now_ms)) {
         gave = true;
     }
@@ -284,7 +295,7 @@ bool hak_runs_trim(uint32_t now_ms) {
 
 /* Fresh units just mapped at start become a free run, joined with its neighbours. NULL without
  * memory for records; the units are unmapped again. */
-static hak_run_t *add_units(uintptr_t start, size_t bytes) {
+static HAK_COLD hak_run_t *add_units(uintptr_t start, size_t bytes) {
     hak_run_t *run = hak_run_new();
     hak_map_set_tags((void *)start, bytes >> HAK_SLOT_SHIFT, HAK_TAG_LARGE);
     if (run == NULL || !hak_pages_add(start, bytes >> hak_page_shift) ||
@@ -330,15 +341,15 @@ static hak_run_t *shape_run(hak_run_t *run, size_t pages, size_t align) {
     if (start != run->start) {
         hak_run_t *front = run;
         size_t front_pages = (start - run->start) >> hak_page_shift;
-        if (!hak_runs_cut(front, front_pages)) {
+        if (!cut(front, front_pages, true)) {
             list_free(front);
             return NULL;
         }
-        run = hak_run_starting_at(start); /* the rest, which hak_runs_cut() listed */
+        run = hak_run_starting_at(start); /* the rest, which cut() listed */
         unlist_free(run);
         list_free(front);
     }
-    if (!hak_runs_cut(run, pages)) {
+    if (!cut(run, pages, true)) {
         hak_runs_free(run, NULL);
         return NULL;
     }
@@ -347,9 +358,9 @@ static hak_run_t *shape_run(hak_run_t *run, size_t pages, size_t align) {
 
 static hak_run_t *find_run(size_t pages, size_t align) {
     size_t slack = align > hak_page_bytes() ? (align >> hak_page_shift) - 1 : 0;
-    hak_run_t *run = hak_run_tree_find(runs.tree, pages + slack);
+    hak_run_t *run = hak_run_index_find(&free_runs, pages + slack);
     if (run == NULL && slack != 0) { /* one that happens to be aligned */
-        run = hak_run_tree_find(runs.tree, pages);
+        run = hak_run_index_find(&free_runs, pages);
         if (run != NULL && run->start % align != 0) {
             run = NULL;
         }
@@ -455,8 +466,11 @@ static bool bits_agree(const hak_run_t *tree) {
 bool hak_runs_are_valid(void) {
     size_t pages = 0;
     size_t dirty = 0;
-    bool valid = hak_run_tree_is_valid(runs.tree, &pages, &dirty) && pages == runs.free_pages &&
-                 dirty << hak_page_shift == hak_runs_share.retained_bytes && bits_agree(runs.tree);
+    bool valid = hak_run_index_is_valid(&free_runs, &pages, &dirty) && pages == runs.free_pages &&
+                 dirty << hak_page_shift == hak_runs_share.retained_bytes;
+    for (unsigned bin = 0; bin < HAK_RUN_BINS && valid; bin++) {
+        valid = bits_agree(free_runs.trees[bin]);
+    }
     for (hak_run_t *run = runs.aged.oldest; run != NULL && valid; run = run->newer) {
         hak_run_t *left = hak_run_ending_at(run->start);
         hak_run_t *right = hak_run_starting_at(hak_run_end(run));
