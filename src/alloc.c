@@ -434,11 +434,19 @@ static bool is_live_block(const void *p, unsigned cls) {
 
 static bool free_large(void *p) {
     hak_guard_place_t place = hak_guard_place(p);
+    bool done;
     if (HAK_LIKELY(place.kind == HAK_GUARD_NONE)) {
-        return hak_large_free(p);
+        hak_large_freed_t freed = hak_large_free(p);
+        if (freed == HAK_LARGE_FREED_LAST) {
+            return true;
+        }
+        done = freed != HAK_LARGE_NO_BLOCK;
+    } else {
+        done = place.kind == HAK_GUARD_LIVE && hak_check_guarded(p, "free", &place) &&
+               hak_guard_free(p);
     }
-    return place.kind == HAK_GUARD_LIVE && hak_check_guarded(p, "free", &place) &&
-           hak_guard_free(p);
+    hak_pool_keep_bound();
+    return done;
 }
 
 static HAK_NOINLINE void free_slow(void *p, uint8_t tag) {
@@ -451,7 +459,6 @@ static HAK_NOINLINE void free_slow(void *p, uint8_t tag) {
         }
     } else if (tag == HAK_TAG_LARGE) {
         done = free_large(p);
-        hak_pool_keep_bound();
     } else if (tag == HAK_TAG_NONE && hak_foreign_free != NULL) {
         done = hak_foreign_free(p);
     }

@@ -22,26 +22,33 @@ static struct {
     size_t live_blocks;
 } large;
 
-static void make_live(hak_run_t *run, uint32_t now_ms) {
+static hak_run_t *obtain_live(size_t size, size_t align, bool resident) {
+    uint32_t now_ms = hak_os.now_ms();
+    hak_run_t *run = hak_runs_obtain(size, align, now_ms);
+    if (run == NULL) {
+        return NULL;
+    }
+    if (resident) {
+        hak_runs_take_over(run);
+    }
     hak_runs_note_wanted_back(run, now_ms);
     run->live = true;
     run->dirty_pages = 0;
     hak_retain_add_live(&hak_runs_share, hak_run_bytes(run));
-    large.live_blocks++;
+    return run;
 }
 
 static void *alloc_run(size_t size, size_t align, bool *zero, bool resident) {
     hak_lock(&large.lock);
     hak_run_table_init();
-    uint32_t now_ms = hak_os.now_ms();
-    hak_run_t *run = hak_runs_obtain(size, hak_max(align, hak_page_bytes()));
+    hak_run_t *run = align <= hak_page_bytes() ? hak_runs_take_last(size) : NULL;
+    if (run == NULL) {
+        run = obtain_live(size, hak_max(align, hak_page_bytes()), resident);
+    }
     if (run != NULL) {
-        if (resident) {
-            hak_runs_take_over(run);
-        }
         *zero = run->zero;
-        make_live(run, now_ms);
         hak_run_watch(run, size, hak_run_bytes(run));
+        large.live_blocks++;
         HAK_COUNT(large_allocs);
     }
     hak_unlock(&large.lock);
@@ -62,13 +69,17 @@ void *hak_large_alloc_resident(size_t size, size_t align, bool *zero) {
 
 /* ---- The live block at an address ---------------------------------------------------------- */
 
+static bool is_block(const hak_run_t *run) {
+    return run->live && !run->is_last;
+}
+
 static hak_run_t *live_run(const void *p) {
     uintptr_t address = (uintptr_t)p;
     if (hak_page_shift == 0 || address % hak_page_bytes() != 0) {
         return NULL;
     }
     hak_run_t *run = hak_run_starting_at(address);
-    return run != NULL && run->live ? run : NULL;
+    return run != NULL && is_block(run) ? run : NULL;
 }
 
 static void release_run(hak_run_t *run, size_t dirty_pages) {
@@ -89,17 +100,24 @@ static void release_run(hak_run_t *run, size_t dirty_pages) {
     hak_runs_keep_within_bounds(now_ms);
 }
 
-bool hak_large_free(void *p) {
+hak_large_freed_t hak_large_free(void *p) {
+    hak_large_freed_t freed = HAK_LARGE_NO_BLOCK;
     hak_lock(&large.lock);
     hak_run_t *run = live_run(p);
     if (run != NULL) {
         hak_run_fetch_live(run, hak_run_bytes(run));
-        release_run(run, run->pages);
+        freed = HAK_LARGE_FREED_LAST;
+        if (hak_runs_free_last(run)) {
+            large.live_blocks--;
+        } else {
+            release_run(run, run->pages);
+            freed = HAK_LARGE_FREED;
+        }
         HAK_COUNT(large_frees);
     }
     hak_unlock(&large.lock);
     HAK_ASSERT_EXPENSIVE(hak_large_is_valid());
-    return run != NULL;
+    return freed;
 }
 
 size_t hak_large_bytes(const void *p, bool for_program) {
@@ -130,12 +148,13 @@ static void shrink_run(hak_run_t *run, size_t pages) {
 
 static bool grow_run(hak_run_t *run, size_t pages) {
     size_t more = pages - run->pages;
-    hak_run_t *next = hak_runs_obtain_behind(run, more);
+    uint32_t now_ms = hak_os.now_ms();
+    hak_run_t *next = hak_runs_obtain_behind(run, more, now_ms);
     if (next == NULL) {
         return false;
     }
     hak_runs_take_over(next);
-    hak_runs_note_wanted_back(next, hak_os.now_ms());
+    hak_runs_note_wanted_back(next, now_ms);
     hak_retain_add_live(&hak_runs_share, hak_run_bytes(next));
     run->pages += next->pages;
     run->zero = next->zero;
@@ -222,7 +241,7 @@ hak_large_place_t hak_large_place(const void *p) {
     hak_run_t *run = hak_page_shift != 0 ? hak_run_covering((uintptr_t)p) : NULL;
     if (run != NULL) {
         bool starts = run->start == (uintptr_t)p;
-        place.kind = !run->live ? HAK_LARGE_FREE : starts ? HAK_LARGE_LIVE : HAK_LARGE_INTERIOR;
+        place.kind = !is_block(run) ? HAK_LARGE_FREE : starts ? HAK_LARGE_LIVE : HAK_LARGE_INTERIOR;
         place.start = (void *)run->start;
         place.bytes = hak_run_bytes(run);
     }
@@ -239,7 +258,7 @@ void hak_large_each_live_locked(bool (*visit)(void *start, size_t bytes, void *c
         }
         for (size_t at = 0; at < HAK_SUPERSLAB_BYTES; at += hak_page_bytes()) {
             hak_run_t *run = hak_run_starting_at((uintptr_t)unit + at);
-            if (run != NULL && run->live &&
+            if (run != NULL && is_block(run) &&
                 !visit((void *)run->start, hak_run_bytes(run), context)) {
                 return;
             }
@@ -270,10 +289,10 @@ bool hak_large_trim(void) {
 void hak_large_gauges(hak_large_gauges_t *out) {
     hak_lock(&large.lock);
     *out = (hak_large_gauges_t){
-        .live_bytes = hak_runs_share.live_bytes,
+        .live_bytes = hak_runs_share.live_bytes - hak_runs_last_bytes(),
         .live_blocks = large.live_blocks,
-        .free_bytes = hak_runs_free_bytes(),
-        .retained_bytes = hak_runs_share.retained_bytes,
+        .free_bytes = hak_runs_free_bytes() + hak_runs_last_bytes(),
+        .retained_bytes = hak_runs_share.retained_bytes + hak_runs_last_bytes(),
         .bound_bytes = hak_retain_bound(&hak_retain),
     };
     hak_unlock(&large.lock);

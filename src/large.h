@@ -16,8 +16,8 @@
  *
  * Invariants:
  *   runs of a contiguous range of units cover it without gap or overlap
- *   no two free runs are neighbours
- *   each free run is in the tree, ordered by (pages, start); in the age list if dirty_pages > 0
+ *   no two free runs are neighbours; the block freed last is not free yet (run_free.h)
+ *   each free run is in the index, by (pages, start); in the age list if dirty_pages > 0
  *   dirty_pages is how many pages of the free run run_pages.h says may be resident
  *   retained_bytes == the sum of dirty_pages of free runs;  zero => dirty_pages == 0
  *
@@ -53,8 +53,13 @@ typedef struct {
 void *hak_large_alloc(size_t size, size_t align, bool *zero);
 /* The same for who is about to write to all of it: rather with pages that freed blocks left. */
 void *hak_large_alloc_resident(size_t size, size_t align, bool *zero);
-/* False when p is not the start of a live block; nothing happens then. */
-bool hak_large_free(void *p);
+/* hak_large_free() */
+typedef enum {
+    HAK_LARGE_NO_BLOCK = 0, /* p is not the start of a live one: nothing happened */
+    HAK_LARGE_FREED,        /* what is kept may be too much now */
+    HAK_LARGE_FREED_LAST,   /* it waits for the next of its size; what is kept is no more */
+} hak_large_freed_t;
+hak_large_freed_t hak_large_free(void *p);
 /* The bytes of the live block that starts at p; 0 when none does. for_program: which may write to
  * all of them from now on. */
 size_t hak_large_bytes(const void *p, bool for_program);

@@ -12,6 +12,9 @@
 /* From here on a block gets addresses with room behind them, since it may be about to grow. */
 #define GIANT_BYTES ((size_t)32 << 20)
 #define DECAY_STEPS 4
+/* The block freed last waits for one of its size up to so much, and such a part of what is kept. */
+#define LAST_BYTES ((size_t)128 << 10)
+#define LAST_SHARE 16
 /* What grows by more in place asks for addresses first: they may well be refused, and metadata is
  * never given back. */
 #define REACH_BYTES ((size_t)256 << 20)
@@ -19,6 +22,7 @@
 static hak_run_index_t free_runs; /* all of them */
 
 static struct {
+    hak_run_t *last;    /* the block freed last, which is not free yet; NULL without one */
     hak_run_age_t aged; /* those that may be dirty */
     size_t free_pages;
     size_t returned_bytes; /* given back, and not wanted again since */
@@ -121,6 +125,62 @@ static bool cut(hak_run_t *run, size_t pages, bool was_free) {
 
 bool hak_runs_cut(hak_run_t *run, size_t pages) {
     return cut(run, pages, false);
+}
+
+/* ---- The block freed last -------------------------------------------------------------------
+ *
+ * Many a program frees a buffer and allocates the next of its size: then nothing is joined or cut,
+ * and nobody asks for the time. Any other request for memory comes after it has become free, so
+ * that the same runs are there to choose from. It counts as live meanwhile. */
+
+static void settle_last(uint32_t now_ms) {
+    hak_run_t *run = runs.last;
+    if (run == NULL) {
+        return;
+    }
+    runs.last = NULL;
+    run->is_last = false;
+    run->zero = false;
+    run->dirty_pages = run->pages;
+    run->since_ms = now_ms;
+    hak_retain_sub_live(&hak_runs_share, hak_run_bytes(run));
+    hak_pages_set(run->start, run->pages, true);
+    hak_runs_free(run, NULL);
+}
+
+bool hak_runs_free_last(hak_run_t *run) {
+    size_t bytes = hak_run_bytes(run);
+    size_t part = ((size_t)hak_options.retain << 20) / LAST_SHARE;
+    if (bytes > hak_min(part, LAST_BYTES) || hak_options.decay_ms == 0) {
+        return false;
+    }
+    if (runs.last != NULL) {
+        uint32_t now_ms = hak_os.now_ms();
+        settle_last(now_ms);
+        hak_runs_keep_within_bounds(now_ms);
+    }
+    hak_run_check_slack(run, bytes);
+    hak_run_stamp(run, run);
+    run->is_last = true;
+    runs.last = run;
+    return true;
+}
+
+hak_run_t *hak_runs_take_last(size_t size) {
+    hak_run_t *run = runs.last;
+    if (run == NULL || run->pages != hak_pages_of(size)) {
+        return NULL;
+    }
+    HAK_COUNT(large_cache_hits);
+    runs.last = NULL;
+    run->is_last = false;
+    run->zero = false;
+    hak_run_take_stamp(run, hak_run_bytes(run));
+    return run;
+}
+
+size_t hak_runs_last_bytes(void) {
+    return runs.last != NULL ? hak_run_bytes(runs.last) : 0;
 }
 
 /* ---- Giving back --------------------------------------------------------------------------- */
@@ -284,6 +344,7 @@ static bool unmap_clean(uint32_t now_ms) {
 }
 
 bool hak_runs_trim(uint32_t now_ms) {
+    settle_last(now_ms);
     bool gave = runs.aged.oldest != NULL;
     while (runs.aged.oldest != NULL) {
         give_back(runs.aged.oldest, SIZE_MAX, now_ms);
@@ -374,7 +435,8 @@ static hak_run_t *find_run(size_t pages, size_t align) {
     return run;
 }
 
-hak_run_t *hak_runs_obtain(size_t size, size_t align) {
+hak_run_t *hak_runs_obtain(size_t size, size_t align, uint32_t now_ms) {
+    settle_last(now_ms);
     size_t pages = hak_pages_of(size);
     hak_run_t *run = hak_pages_init() ? find_run(pages, align) : NULL;
     if (run == NULL) {
@@ -408,7 +470,8 @@ static hak_run_t *room_behind(hak_run_t *run, size_t more_pages) {
     return hak_run_starting_at(hak_run_end(run));
 }
 
-hak_run_t *hak_runs_obtain_behind(hak_run_t *run, size_t pages) {
+hak_run_t *hak_runs_obtain_behind(hak_run_t *run, size_t pages, uint32_t now_ms) {
+    settle_last(now_ms);
     hak_run_t *next = room_behind(run, pages);
     next = next != NULL && next->pages >= pages ? shape_run(next, pages, hak_page_bytes()) : NULL;
     if (next != NULL) {
@@ -471,6 +534,8 @@ bool hak_runs_are_valid(void) {
     for (unsigned bin = 0; bin < HAK_RUN_BINS && valid; bin++) {
         valid = bits_agree(free_runs.trees[bin]);
     }
+    valid = valid &&
+            (runs.last == NULL || (runs.last->live && runs.last->is_last && runs.last->stamped));
     for (hak_run_t *run = runs.aged.oldest; run != NULL && valid; run = run->newer) {
         hak_run_t *left = hak_run_ending_at(run->start);
         hak_run_t *right = hak_run_starting_at(hak_run_end(run));

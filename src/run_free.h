@@ -18,9 +18,9 @@ extern HAK_HIDDEN hak_share_t hak_runs_share;
 
 /* A run on no list for so many bytes, of whole pages, at a multiple of align (a page at least);
  * without a stamp. NULL without memory. */
-hak_run_t *hak_runs_obtain(size_t size, size_t align);
+hak_run_t *hak_runs_obtain(size_t size, size_t align, uint32_t now_ms);
 /* The same of so many pages right behind the run; NULL where they are not free. */
-hak_run_t *hak_runs_obtain_behind(hak_run_t *run, size_t pages);
+hak_run_t *hak_runs_obtain_behind(hak_run_t *run, size_t pages, uint32_t now_ms);
 /* Of a run that goes live: what of it is not resident is faulted in, maybe again. */
 void hak_runs_note_wanted_back(const hak_run_t *run, uint32_t now_ms);
 
@@ -29,6 +29,15 @@ void hak_runs_note_wanted_back(const hak_run_t *run, uint32_t now_ms);
 hak_run_t *hak_runs_free(hak_run_t *run, const hak_run_t *block);
 /* The same, but nothing of it is kept. */
 void hak_runs_free_purged(hak_run_t *run, uint32_t now_ms);
+/* A small block becomes the one freed last: its run, stamped, its slack looked at, waits for the
+ * next block of as many pages. Any other that is obtained finds it free, and so does the next to be
+ * freed last. Until then it counts as live. False: the block is too large, or nothing is to be
+ * kept; nothing happened. */
+bool hak_runs_free_last(hak_run_t *run);
+/* The run of the block freed last, for one of so many bytes; NULL where it is another's size. */
+hak_run_t *hak_runs_take_last(size_t size);
+size_t hak_runs_last_bytes(void);
+
 /* Cuts run, which is on no list, to its first pages; the rest becomes a free run. False without
  * memory for records: nothing happened. */
 bool hak_runs_cut(hak_run_t *run, size_t pages);

@@ -19,9 +19,10 @@ typedef struct hak_run {
     struct hak_run *older, *newer; /* free runs with dirty pages, by age */
     uint32_t since_ms;             /* free runs: when freed, or purged */
     uint16_t slack;                /* live runs: bytes at the end that are watched (run_watch.h) */
-    bool live : 1;
-    bool zero : 1;    /* free runs: reads as zero throughout. Live: the slack does */
-    bool stamped : 1; /* free runs: the first bytes are watched */
+    bool live : 1;                 /* in no tree: a block's, or in somebody's hands */
+    bool is_last : 1;              /* live runs: of the block freed last, which is none any more */
+    bool zero : 1;                 /* free runs: reads as zero throughout. Live: the slack does */
+    bool stamped : 1;              /* free runs: the first bytes are watched */
 } hak_run_t;
 
 _Static_assert(sizeof(hak_run_t) == HAK_CACHE_LINE, "hak_run_t");

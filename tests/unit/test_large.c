@@ -72,12 +72,90 @@ static void large_alloc_equal_runs_takes_lowest_address(void **state) {
     large_free(runs[5]);
     large_free(runs[1]);
     large_free(runs[3]);
+    large_free(runs[7]);
+    assert_ptr_equal(large_alloc(PAGE * 10), runs[7]); /* the block freed last */
     assert_ptr_equal(large_alloc(PAGE * 10), runs[1]);
     assert_ptr_equal(large_alloc(PAGE * 10), runs[3]);
     assert_ptr_equal(large_alloc(PAGE * 10), runs[5]);
     for (int i = 0; i < 8; i++) {
         large_free(runs[i]);
     }
+}
+
+static void large_freed_last_waits_for_its_size(void **state) {
+    (void)state;
+    char *a = large_alloc(PAGE * 10);
+    char *b = large_alloc(PAGE * 30 - 5);
+    char *c = large_alloc(PAGE * 10);
+    large_free(a);
+    large_free(b); /* not joined with a yet */
+    assert_int_equal(large_gauges().live_bytes, PAGE * 10);
+    assert_int_equal(large_gauges().live_blocks, 1);
+    assert_int_equal(large_gauges().retained_bytes, PAGE * 40);
+    assert_int_equal(hak_large_place(b + PAGE).kind, HAK_LARGE_FREE);
+    bool zero = true;
+    assert_ptr_equal(hak_large_alloc(PAGE * 29 + 1, 1, &zero), b);
+    assert_false(zero);
+    assert_int_equal(hak_large_usable(b), PAGE * 30);
+    assert_int_equal(large_gauges().retained_bytes, PAGE * 10);
+    large_free(b);
+    assert_ptr_equal(large_alloc(PAGE * 40), a); /* another size: it is joined first */
+    assert_int_equal(fake_os_calls(FAKE_MAP_AT), 1);
+    large_free(a);
+    large_free(c);
+}
+
+static void large_freed_last_is_room_to_grow(void **state) {
+    (void)state;
+    char *a = large_alloc(PAGE * 10);
+    char *b = large_alloc(PAGE * 10);
+    char *c = large_alloc(PAGE * 10);
+    large_free(b);
+    assert_true(hak_large_resize(a, PAGE * 20));
+    large_free(a);
+    large_free(c);
+}
+
+static void check_last_does_not_wait(void) {
+    char *a = large_alloc(PAGE * 10);
+    char *b = large_alloc(PAGE * 10);
+    char *c = large_alloc(PAGE * 10);
+    large_free(a);
+    large_free(b);
+    assert_ptr_equal(hak_large_place(b).start, a); /* joined */
+    large_free(c);
+}
+
+static void large_freed_last_does_not_wait_where_nothing_is_kept(void **state) {
+    (void)state;
+    hak_options.retain = 0;
+    hak_options.retain_share = 0;
+    check_last_does_not_wait();
+    assert_int_equal(large_gauges().retained_bytes, 0);
+    hak_options = large_case_options;
+    hak_options.decay_ms = 0;
+    check_last_does_not_wait();
+}
+
+static void large_freed_last_is_small(void **state) {
+    (void)state;
+    char *a = large_alloc(PAGE * 10);
+    char *b = large_alloc(MIB);
+    char *c = large_alloc(PAGE * 10);
+    large_free(a);
+    large_free(b);
+    assert_ptr_equal(hak_large_place(b).start, b); /* a waits: it is no neighbour yet */
+    large_free(c);
+    assert_ptr_equal(hak_large_place(b).start, a);
+}
+
+static void large_freed_last_goes_with_trim(void **state) {
+    (void)state;
+    large_free(large_alloc(PAGE * 10));
+    assert_int_equal(large_gauges().retained_bytes, PAGE * 10);
+    assert_true(hak_large_trim());
+    assert_int_equal(large_gauges().retained_bytes, 0);
+    assert_int_equal(large_gauges().free_bytes, 0);
 }
 
 static void large_alloc_loop_makes_no_system_calls(void **state) {
@@ -585,6 +663,11 @@ int main(void) {
         CASE(large_free_coalesces_both_neighbours),
         CASE(large_alloc_takes_smallest_run_that_fits),
         CASE(large_alloc_equal_runs_takes_lowest_address),
+        CASE(large_freed_last_waits_for_its_size),
+        CASE(large_freed_last_is_room_to_grow),
+        CASE(large_freed_last_does_not_wait_where_nothing_is_kept),
+        CASE(large_freed_last_is_small),
+        CASE(large_freed_last_goes_with_trim),
         CASE(large_alloc_loop_makes_no_system_calls),
         CASE(large_alloc_every_alignment_to_64_mib_is_aligned),
         CASE(large_alloc_aligned_uses_free_run_that_fits),
