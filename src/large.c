@@ -106,12 +106,13 @@ hak_large_freed_t hak_large_free(void *p) {
     hak_run_t *run = live_run(p);
     if (run != NULL) {
         hak_run_fetch_live(run, hak_run_bytes(run));
-        freed = HAK_LARGE_FREED_LAST;
-        if (hak_runs_free_last(run)) {
-            large.live_blocks--;
-        } else {
+        freed = HAK_LARGE_FREED;
+        bool others_freed;
+        if (!hak_runs_free_last(run, &others_freed)) {
             release_run(run, run->pages);
-            freed = HAK_LARGE_FREED;
+        } else {
+            large.live_blocks--;
+            freed = others_freed ? HAK_LARGE_FREED : HAK_LARGE_FREED_LAST;
         }
         HAK_COUNT(large_frees);
     }

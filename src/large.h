@@ -57,7 +57,7 @@ void *hak_large_alloc_resident(size_t size, size_t align, bool *zero);
 typedef enum {
     HAK_LARGE_NO_BLOCK = 0, /* p is not the start of a live one: nothing happened */
     HAK_LARGE_FREED,        /* what is kept may be too much now */
-    HAK_LARGE_FREED_LAST,   /* it waits for the next of its size; what is kept is no more */
+    HAK_LARGE_FREED_LAST,   /* it waits for the next of its size: not more is kept than before */
 } hak_large_freed_t;
 hak_large_freed_t hak_large_free(void *p);
 /* The bytes of the live block that starts at p; 0 when none does. for_program: which may write to

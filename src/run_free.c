@@ -23,6 +23,7 @@ static hak_run_index_t free_runs; /* all of them */
 
 static struct {
     hak_run_t *last;    /* the block freed last, which is not free yet; NULL without one */
+    bool has_settled;   /* such a block became free, and bounds were not looked at since */
     hak_run_age_t aged; /* those that may be dirty */
     size_t free_pages;
     size_t returned_bytes; /* given back, and not wanted again since */
@@ -139,6 +140,7 @@ static void settle_last(uint32_t now_ms) {
         return;
     }
     runs.last = NULL;
+    runs.has_settled = true;
     run->is_last = false;
     run->zero = false;
     run->dirty_pages = run->pages;
@@ -148,13 +150,14 @@ static void settle_last(uint32_t now_ms) {
     hak_runs_free(run, NULL);
 }
 
-bool hak_runs_free_last(hak_run_t *run) {
+bool hak_runs_free_last(hak_run_t *run, bool *others_freed) {
     size_t bytes = hak_run_bytes(run);
     size_t part = ((size_t)hak_options.retain << 20) / LAST_SHARE;
     if (bytes > hak_min(part, LAST_BYTES) || hak_options.decay_ms == 0) {
         return false;
     }
-    if (runs.last != NULL) {
+    *others_freed = runs.last != NULL || runs.has_settled;
+    if (*others_freed) {
         uint32_t now_ms = hak_os.now_ms();
         settle_last(now_ms);
         hak_runs_keep_within_bounds(now_ms);
@@ -300,6 +303,7 @@ static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
 }
 
 void hak_runs_keep_within_bounds(uint32_t now_ms) {
+    runs.has_settled = false;
     size_t excess;
     while (runs.aged.oldest != NULL &&
            (excess = hak_retain_own_excess(&hak_retain, &hak_runs_share, now_ms)) != 0) {

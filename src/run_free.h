@@ -31,9 +31,9 @@ hak_run_t *hak_runs_free(hak_run_t *run, const hak_run_t *block);
 void hak_runs_free_purged(hak_run_t *run, uint32_t now_ms);
 /* A small block becomes the one freed last: its run, stamped, its slack looked at, waits for the
  * next block of as many pages. Any other that is obtained finds it free, and so does the next to be
- * freed last. Until then it counts as live. False: the block is too large, or nothing is to be
- * kept; nothing happened. */
-bool hak_runs_free_last(hak_run_t *run);
+ * freed last. Until then it counts as live. *others_freed: such a block became free, and what is
+ * too much went back. False: the block is too large, or nothing is to be kept; nothing happened. */
+bool hak_runs_free_last(hak_run_t *run, bool *others_freed);
 /* The run of the block freed last, for one of so many bytes; NULL where it is another's size. */
 hak_run_t *hak_runs_take_last(size_t size);
 size_t hak_runs_last_bytes(void);

@@ -149,6 +149,24 @@ static void large_freed_last_is_small(void **state) {
     assert_ptr_equal(hak_large_place(b).start, a);
 }
 
+/* Each becomes free in an allocation, and none while another one waits. */
+static void large_freed_last_keeps_the_bound(void **state) {
+    (void)state;
+    char *blocks[1000];
+    for (size_t i = 0; i < UNIT_LENGTH(blocks); i++) {
+        blocks[i] = large_alloc(PAGE * (i % 2 == 0 ? 10 : 31));
+    }
+    for (size_t i = 0; i < UNIT_LENGTH(blocks); i += 2) {
+        large_free(blocks[i]);
+        blocks[i] = large_alloc(PAGE * 31);
+        hak_large_gauges_t gauges = large_gauges();
+        assert_in_range(gauges.retained_bytes, 0, gauges.bound_bytes + PAGE * 10);
+    }
+    for (size_t i = 0; i < UNIT_LENGTH(blocks); i++) {
+        large_free(blocks[i]);
+    }
+}
+
 static void large_freed_last_goes_with_trim(void **state) {
     (void)state;
     large_free(large_alloc(PAGE * 10));
@@ -667,6 +685,7 @@ int main(void) {
         CASE(large_freed_last_is_room_to_grow),
         CASE(large_freed_last_does_not_wait_where_nothing_is_kept),
         CASE(large_freed_last_is_small),
+        CASE(large_freed_last_keeps_the_bound),
         CASE(large_freed_last_goes_with_trim),
         CASE(large_alloc_loop_makes_no_system_calls),
         CASE(large_alloc_every_alignment_to_64_mib_is_aligned),
