@@ -32,7 +32,6 @@ static hak_run_t *obtain_live(size_t size, size_t align, bool resident) {
         hak_runs_take_over(run);
     }
     hak_runs_note_wanted_back(run, now_ms);
-    run->live = true;
     run->dirty_pages = 0;
     hak_retain_add_live(&hak_runs_share, hak_run_bytes(run));
     return run;
@@ -107,12 +106,12 @@ hak_large_freed_t hak_large_free(void *p) {
     if (run != NULL) {
         hak_run_fetch_live(run, hak_run_bytes(run));
         freed = HAK_LARGE_FREED;
-        bool others_freed;
-        if (!hak_runs_free_last(run, &others_freed)) {
+        bool looked;
+        if (!hak_runs_free_last(run, &looked)) {
             release_run(run, run->pages);
         } else {
             large.live_blocks--;
-            freed = others_freed ? HAK_LARGE_FREED : HAK_LARGE_FREED_LAST;
+            freed = looked ? HAK_LARGE_FREED : HAK_LARGE_FREED_LAST;
         }
         HAK_COUNT(large_frees);
     }

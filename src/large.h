@@ -32,7 +32,7 @@
 typedef enum {
     HAK_LARGE_LIVE,     /* the start of a live block */
     HAK_LARGE_INTERIOR, /* inside a live block */
-    HAK_LARGE_FREE,     /* inside a free run */
+    HAK_LARGE_FREE,     /* inside a free run, or the block freed last */
 } hak_large_kind_t;
 
 typedef struct {
@@ -43,7 +43,7 @@ typedef struct {
 
 typedef struct {
     size_t live_bytes, live_blocks;
-    size_t free_bytes;     /* in free runs, resident or not */
+    size_t free_bytes;     /* in free runs and the block freed last, resident or not */
     size_t retained_bytes; /* of them, possibly resident */
     size_t bound_bytes;
 } hak_large_gauges_t;

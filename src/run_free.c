@@ -12,9 +12,13 @@
 /* From here on a block gets addresses with room behind them, since it may be about to grow. */
 #define GIANT_BYTES ((size_t)32 << 20)
 #define DECAY_STEPS 4
-/* The block freed last waits for one of its size up to so much, and such a part of what is kept. */
+/* The block freed last waits for one of its size up to so much, and such a part of HAKMEM_RETAIN.
+ */
 #define LAST_BYTES ((size_t)128 << 10)
 #define LAST_SHARE 16
+/* Where every block that waits is wanted back, one in so many that are freed has a look at bounds.
+ */
+#define LAST_LOOK 64
 /* What grows by more in place asks for addresses first: they may well be refused, and metadata is
  * never given back. */
 #define REACH_BYTES ((size_t)256 << 20)
@@ -23,7 +27,7 @@ static hak_run_index_t free_runs; /* all of them */
 
 static struct {
     hak_run_t *last;    /* the block freed last, which is not free yet; NULL without one */
-    bool has_settled;   /* such a block became free, and bounds were not looked at since */
+    unsigned unlooked;  /* blocks freed since bounds were looked at */
     hak_run_age_t aged; /* those that may be dirty */
     size_t free_pages;
     size_t returned_bytes; /* given back, and not wanted again since */
@@ -92,7 +96,7 @@ hak_run_t *hak_runs_free(hak_run_t *run, const hak_run_t *block) {
     return run;
 }
 
-/* As hak_runs_cut(). Behind a run that was free, nothing is. */
+/* As hak_runs_cut(). No free run follows one that was free: the rest has nothing to join. */
 static bool cut(hak_run_t *run, size_t pages, bool was_free) {
     if (pages == run->pages) {
         return true;
@@ -140,7 +144,7 @@ static void settle_last(uint32_t now_ms) {
         return;
     }
     runs.last = NULL;
-    runs.has_settled = true;
+    runs.unlooked = LAST_LOOK;
     run->is_last = false;
     run->zero = false;
     run->dirty_pages = run->pages;
@@ -150,19 +154,19 @@ static void settle_last(uint32_t now_ms) {
     hak_runs_free(run, NULL);
 }
 
-bool hak_runs_free_last(hak_run_t *run, bool *others_freed) {
+bool hak_runs_free_last(hak_run_t *run, bool *looked) {
     size_t bytes = hak_run_bytes(run);
     size_t part = ((size_t)hak_options.retain << 20) / LAST_SHARE;
     if (bytes > hak_min(part, LAST_BYTES) || hak_options.decay_ms == 0) {
         return false;
     }
-    *others_freed = runs.last != NULL || runs.has_settled;
-    if (*others_freed) {
+    hak_run_check_slack(run, bytes); /* before the stamps that an overflow may have reached */
+    *looked = runs.last != NULL || ++runs.unlooked >= LAST_LOOK;
+    if (*looked) {
         uint32_t now_ms = hak_os.now_ms();
         settle_last(now_ms);
         hak_runs_keep_within_bounds(now_ms);
     }
-    hak_run_check_slack(run, bytes);
     hak_run_stamp(run, run);
     run->is_last = true;
     runs.last = run;
@@ -303,7 +307,7 @@ static void give_back(hak_run_t *run, size_t bytes, uint32_t now_ms) {
 }
 
 void hak_runs_keep_within_bounds(uint32_t now_ms) {
-    runs.has_settled = false;
+    runs.unlooked = 0;
     size_t excess;
     while (runs.aged.oldest != NULL &&
            (excess = hak_retain_own_excess(&hak_retain, &hak_runs_share, now_ms)) != 0) {

@@ -1,11 +1,12 @@
 /* run_free.h: free runs of pages: found, joined, cut, kept and given back.
  *
- * Owns:      the tree and the ages of free runs; units of the large tier, new and unmapped.
- * Knows not: blocks; moving pages (run_take.h).
- * Threads:   the caller holds the large tier's lock (large.h), which guards all of it.
+ * Owns:      the index and the ages of free runs; the block freed last; units of the large tier,
+ * new and unmapped. Knows not: blocks; moving pages (run_take.h). Threads:   the caller holds the
+ * large tier's lock (large.h), which guards all of it.
  *
- * A run is listed and free, or in the hands of a function that holds the lock and on no list: it
- * counts as live then, and no neighbour absorbs it. The invariants stand in large.h.
+ * A run is listed and free, or in the hands of a function that holds the lock and on no list, or of
+ * the block freed last: it counts as live then, and no neighbour absorbs it. The invariants stand
+ * in large.h.
  */
 #ifndef HAK_RUN_FREE_H
 #define HAK_RUN_FREE_H
@@ -13,7 +14,7 @@
 #include "retain.h"
 #include "run_table.h"
 
-/* What the tier has live, which its blocks add and take off, and what it retains. */
+/* What the tier has live, to which its blocks are added, and what it retains. */
 extern HAK_HIDDEN hak_share_t hak_runs_share;
 
 /* A run on no list for so many bytes, of whole pages, at a multiple of align (a page at least);
@@ -31,9 +32,10 @@ hak_run_t *hak_runs_free(hak_run_t *run, const hak_run_t *block);
 void hak_runs_free_purged(hak_run_t *run, uint32_t now_ms);
 /* A small block becomes the one freed last: its run, stamped, its slack looked at, waits for the
  * next block of as many pages. Any other that is obtained finds it free, and so does the next to be
- * freed last. Until then it counts as live. *others_freed: such a block became free, and what is
- * too much went back. False: the block is too large, or nothing is to be kept; nothing happened. */
-bool hak_runs_free_last(hak_run_t *run, bool *others_freed);
+ * freed last. Until then it counts as live. *looked: what is too much or too old went back, now and
+ * then or because such a block became free. False: the block is too large, or nothing is to be
+ * kept; nothing happened. */
+bool hak_runs_free_last(hak_run_t *run, bool *looked);
 /* The run of the block freed last, for one of so many bytes; NULL where it is another's size. */
 hak_run_t *hak_runs_take_last(size_t size);
 size_t hak_runs_last_bytes(void);

@@ -5,10 +5,10 @@
 
 int main(void) {
     void *blocks[3];
-    malloc_many(blocks, 3, 100000);
+    malloc_many(blocks, 3, 200000);
     announce('P', blocks[1]);
     announce('Q', moved(blocks[1], 8));
     free(hide(blocks[1]));
     memset(moved(blocks[1], 8), 'a', 8);
-    return malloc(100000) == NULL;
+    return malloc(200000) == NULL;
 }

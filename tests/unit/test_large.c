@@ -167,6 +167,21 @@ static void large_freed_last_keeps_the_bound(void **state) {
     }
 }
 
+/* What is old goes back although every block that waits is wanted back. */
+static void large_freed_last_lets_others_decay(void **state) {
+    (void)state;
+    char *live = large_alloc(40 * MIB);
+    char *old = large_alloc(2 * MIB);
+    large_free(old);
+    assert_int_equal(large_gauges().retained_bytes, 2 * MIB);
+    fake_os.now_ms += hak_options.decay_ms + 1;
+    for (int i = 0; i < 100; i++) {
+        large_free(large_alloc(PAGE * 10));
+    }
+    assert_in_range(large_gauges().retained_bytes, 0, PAGE * 10);
+    large_free(live);
+}
+
 static void large_freed_last_goes_with_trim(void **state) {
     (void)state;
     large_free(large_alloc(PAGE * 10));
@@ -686,6 +701,7 @@ int main(void) {
         CASE(large_freed_last_does_not_wait_where_nothing_is_kept),
         CASE(large_freed_last_is_small),
         CASE(large_freed_last_keeps_the_bound),
+        CASE(large_freed_last_lets_others_decay),
         CASE(large_freed_last_goes_with_trim),
         CASE(large_alloc_loop_makes_no_system_calls),
         CASE(large_alloc_every_alignment_to_64_mib_is_aligned),
