@@ -437,7 +437,7 @@ static bool free_large(void *p) {
     bool done;
     if (HAK_LIKELY(place.kind == HAK_GUARD_NONE)) {
         hak_large_freed_t freed = hak_large_free(p);
-        if (freed == HAK_LARGE_FREED_LAST) {
+        if (freed == HAK_LARGE_WAITS) {
             return true;
         }
         done = freed != HAK_LARGE_NO_BLOCK;

@@ -40,7 +40,7 @@ static hak_run_t *obtain_live(size_t size, size_t align, bool resident) {
 static void *alloc_run(size_t size, size_t align, bool *zero, bool resident) {
     hak_lock(&large.lock);
     hak_run_table_init();
-    hak_run_t *run = align <= hak_page_bytes() ? hak_runs_take_last(size) : NULL;
+    hak_run_t *run = align <= hak_page_bytes() ? hak_runs_take_waiting(size) : NULL;
     if (run == NULL) {
         run = obtain_live(size, hak_max(align, hak_page_bytes()), resident);
     }
@@ -69,7 +69,7 @@ void *hak_large_alloc_resident(size_t size, size_t align, bool *zero) {
 /* ---- The live block at an address ---------------------------------------------------------- */
 
 static bool is_block(const hak_run_t *run) {
-    return run->live && !run->is_last;
+    return run->live && !run->waits;
 }
 
 static hak_run_t *live_run(const void *p) {
@@ -107,11 +107,11 @@ hak_large_freed_t hak_large_free(void *p) {
         hak_run_fetch_live(run, hak_run_bytes(run));
         freed = HAK_LARGE_FREED;
         bool looked;
-        if (!hak_runs_free_last(run, &looked)) {
+        if (!hak_runs_let_wait(run, &looked)) {
             release_run(run, run->pages);
         } else {
             large.live_blocks--;
-            freed = looked ? HAK_LARGE_FREED : HAK_LARGE_FREED_LAST;
+            freed = looked ? HAK_LARGE_FREED : HAK_LARGE_WAITS;
         }
         HAK_COUNT(large_frees);
     }
@@ -289,10 +289,10 @@ bool hak_large_trim(void) {
 void hak_large_gauges(hak_large_gauges_t *out) {
     hak_lock(&large.lock);
     *out = (hak_large_gauges_t){
-        .live_bytes = hak_runs_share.live_bytes - hak_runs_last_bytes(),
+        .live_bytes = hak_runs_share.live_bytes - hak_runs_waiting_bytes(),
         .live_blocks = large.live_blocks,
-        .free_bytes = hak_runs_free_bytes() + hak_runs_last_bytes(),
-        .retained_bytes = hak_runs_share.retained_bytes + hak_runs_last_bytes(),
+        .free_bytes = hak_runs_free_bytes() + hak_runs_waiting_bytes(),
+        .retained_bytes = hak_runs_share.retained_bytes + hak_runs_waiting_bytes(),
         .bound_bytes = hak_retain_bound(&hak_retain),
     };
     hak_unlock(&large.lock);

@@ -16,7 +16,7 @@
  *
  * Invariants:
  *   runs of a contiguous range of units cover it without gap or overlap
- *   no two free runs are neighbours; the block freed last is not free yet (run_free.h)
+ *   no two free runs are neighbours; what waits is not free yet (run_free.h)
  *   each free run is in the index, by (pages, start); in the age list if dirty_pages > 0
  *   dirty_pages is how many pages of the free run run_pages.h says may be resident
  *   retained_bytes == the sum of dirty_pages of free runs;  zero => dirty_pages == 0
@@ -32,7 +32,7 @@
 typedef enum {
     HAK_LARGE_LIVE,     /* the start of a live block */
     HAK_LARGE_INTERIOR, /* inside a live block */
-    HAK_LARGE_FREE,     /* inside a free run, or the block freed last */
+    HAK_LARGE_FREE,     /* inside a free run, or one that waits */
 } hak_large_kind_t;
 
 typedef struct {
@@ -43,7 +43,7 @@ typedef struct {
 
 typedef struct {
     size_t live_bytes, live_blocks;
-    size_t free_bytes;     /* in free runs and the block freed last, resident or not */
+    size_t free_bytes;     /* in free runs and those that wait, resident or not */
     size_t retained_bytes; /* of them, possibly resident */
     size_t bound_bytes;
 } hak_large_gauges_t;
@@ -57,7 +57,7 @@ void *hak_large_alloc_resident(size_t size, size_t align, bool *zero);
 typedef enum {
     HAK_LARGE_NO_BLOCK = 0, /* p is not the start of a live one: nothing happened */
     HAK_LARGE_FREED,        /* what is kept may be too much now */
-    HAK_LARGE_FREED_LAST,   /* it waits for the next of its size: not more is kept than before */
+    HAK_LARGE_WAITS,        /* it waits for the next of its size: not more is kept than before */
 } hak_large_freed_t;
 hak_large_freed_t hak_large_free(void *p);
 /* The bytes of the live block that starts at p; 0 when none does. for_program: which may write to

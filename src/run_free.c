@@ -12,13 +12,13 @@
 /* From here on a block gets addresses with room behind them, since it may be about to grow. */
 #define GIANT_BYTES ((size_t)32 << 20)
 #define DECAY_STEPS 4
-/* The block freed last waits for one of its size up to so much, and such a part of HAKMEM_RETAIN.
- */
-#define LAST_BYTES ((size_t)128 << 10)
-#define LAST_SHARE 16
-/* Where every block that waits is wanted back, one in so many that are freed has a look at bounds.
- */
-#define LAST_LOOK 64
+/* Blocks freed last that wait for others of their sizes: so many, of so many bytes each at most,
+ * and such a part of HAKMEM_RETAIN. */
+#define WAIT_COUNT 4
+#define WAIT_BYTES ((size_t)128 << 10)
+#define WAIT_SHARE 16
+/* Where all that wait are wanted back, one in so many that are freed has a look at bounds. */
+#define WAIT_LOOK 64
 /* What grows by more in place asks for addresses first: they may well be refused, and metadata is
  * never given back. */
 #define REACH_BYTES ((size_t)256 << 20)
@@ -26,7 +26,8 @@
 static hak_run_index_t free_runs; /* all of them */
 
 static struct {
-    hak_run_t *last;    /* the block freed last, which is not free yet; NULL without one */
+    hak_run_t *waiting[WAIT_COUNT]; /* the oldest first; neither blocks nor free runs */
+    unsigned waiting_count;
     unsigned unlooked;  /* blocks freed since bounds were looked at */
     hak_run_age_t aged; /* those that may be dirty */
     size_t free_pages;
@@ -132,62 +133,74 @@ bool hak_runs_cut(hak_run_t *run, size_t pages) {
     return cut(run, pages, false);
 }
 
-/* ---- The block freed last -------------------------------------------------------------------
+/* ---- Waiting ----------------------------------------------------------------------------------
  *
- * Many a program frees a buffer and allocates the next of its size: then nothing is joined or cut,
- * and nobody asks for the time. Any other request for memory comes after it has become free, so
- * that the same runs are there to choose from. It counts as live meanwhile. */
+ * Many a program frees some buffers and allocates others of the same sizes: then nothing is joined
+ * or cut, and nobody asks for the time. Any other request for memory comes after they have become
+ * free, so that the same runs are there to choose from. They count as live meanwhile. */
 
-static void settle_last(uint32_t now_ms) {
-    hak_run_t *run = runs.last;
-    if (run == NULL) {
-        return;
+static void stop_waiting(unsigned which) {
+    runs.waiting[which]->waits = false;
+    runs.waiting_count--;
+    for (; which < runs.waiting_count; which++) {
+        runs.waiting[which] = runs.waiting[which + 1];
     }
-    runs.last = NULL;
-    runs.unlooked = LAST_LOOK;
-    run->is_last = false;
-    run->zero = false;
-    run->dirty_pages = run->pages;
-    run->since_ms = now_ms;
-    hak_retain_sub_live(&hak_runs_share, hak_run_bytes(run));
-    hak_pages_set(run->start, run->pages, true);
-    hak_runs_free(run, NULL);
 }
 
-bool hak_runs_free_last(hak_run_t *run, bool *looked) {
+/* The oldest become free runs, but for so many. */
+static void settle_waiting(unsigned but, uint32_t now_ms) {
+    while (runs.waiting_count > but) {
+        hak_run_t *run = runs.waiting[0];
+        stop_waiting(0);
+        runs.unlooked = WAIT_LOOK;
+        run->dirty_pages = run->pages;
+        run->since_ms = now_ms;
+        hak_retain_sub_live(&hak_runs_share, hak_run_bytes(run));
+        hak_pages_set(run->start, run->pages, true);
+        hak_runs_free(run, NULL);
+    }
+}
+
+bool hak_runs_let_wait(hak_run_t *run, bool *looked) {
     size_t bytes = hak_run_bytes(run);
-    size_t part = ((size_t)hak_options.retain << 20) / LAST_SHARE;
-    if (bytes > hak_min(part, LAST_BYTES) || hak_options.decay_ms == 0) {
+    size_t part = ((size_t)hak_options.retain << 20) / WAIT_SHARE;
+    if (bytes > hak_min(part, WAIT_BYTES) || hak_options.decay_ms == 0) {
         return false;
     }
     hak_run_check_slack(run, bytes); /* before the stamps that an overflow may have reached */
-    *looked = runs.last != NULL || ++runs.unlooked >= LAST_LOOK;
+    *looked = runs.waiting_count == WAIT_COUNT || ++runs.unlooked >= WAIT_LOOK;
     if (*looked) {
         uint32_t now_ms = hak_os.now_ms();
-        settle_last(now_ms);
+        settle_waiting(WAIT_COUNT - 1, now_ms);
         hak_runs_keep_within_bounds(now_ms);
     }
+    run->zero = false;
+    run->waits = true;
     hak_run_stamp(run, run);
-    run->is_last = true;
-    runs.last = run;
+    runs.waiting[runs.waiting_count++] = run;
     return true;
 }
 
-hak_run_t *hak_runs_take_last(size_t size) {
-    hak_run_t *run = runs.last;
-    if (run == NULL || run->pages != hak_pages_of(size)) {
-        return NULL;
+hak_run_t *hak_runs_take_waiting(size_t size) {
+    size_t pages = hak_pages_of(size);
+    for (unsigned i = runs.waiting_count; i-- > 0;) {
+        hak_run_t *run = runs.waiting[i];
+        if (run->pages == pages) {
+            HAK_COUNT(large_cache_hits);
+            stop_waiting(i);
+            hak_run_take_stamp(run, hak_run_bytes(run));
+            return run;
+        }
     }
-    HAK_COUNT(large_cache_hits);
-    runs.last = NULL;
-    run->is_last = false;
-    run->zero = false;
-    hak_run_take_stamp(run, hak_run_bytes(run));
-    return run;
+    return NULL;
 }
 
-size_t hak_runs_last_bytes(void) {
-    return runs.last != NULL ? hak_run_bytes(runs.last) : 0;
+size_t hak_runs_waiting_bytes(void) {
+    size_t bytes = 0;
+    for (unsigned i = 0; i < runs.waiting_count; i++) {
+        bytes += hak_run_bytes(runs.waiting[i]);
+    }
+    return bytes;
 }
 
 /* ---- Giving back --------------------------------------------------------------------------- */
@@ -352,7 +365,7 @@ static bool unmap_clean(uint32_t now_ms) {
 }
 
 bool hak_runs_trim(uint32_t now_ms) {
-    settle_last(now_ms);
+    settle_waiting(0, now_ms);
     bool gave = runs.aged.oldest != NULL;
     while (runs.aged.oldest != NULL) {
         give_back(runs.aged.oldest, SIZE_MAX, now_ms);
@@ -444,7 +457,7 @@ static hak_run_t *find_run(size_t pages, size_t align) {
 }
 
 hak_run_t *hak_runs_obtain(size_t size, size_t align, uint32_t now_ms) {
-    settle_last(now_ms);
+    settle_waiting(0, now_ms);
     size_t pages = hak_pages_of(size);
     hak_run_t *run = hak_pages_init() ? find_run(pages, align) : NULL;
     if (run == NULL) {
@@ -479,7 +492,7 @@ static hak_run_t *room_behind(hak_run_t *run, size_t more_pages) {
 }
 
 hak_run_t *hak_runs_obtain_behind(hak_run_t *run, size_t pages, uint32_t now_ms) {
-    settle_last(now_ms);
+    settle_waiting(0, now_ms);
     hak_run_t *next = room_behind(run, pages);
     next = next != NULL && next->pages >= pages ? shape_run(next, pages, hak_page_bytes()) : NULL;
     if (next != NULL) {
@@ -542,8 +555,10 @@ bool hak_runs_are_valid(void) {
     for (unsigned bin = 0; bin < HAK_RUN_BINS && valid; bin++) {
         valid = bits_agree(free_runs.trees[bin]);
     }
-    valid = valid &&
-            (runs.last == NULL || (runs.last->live && runs.last->is_last && runs.last->stamped));
+    for (unsigned i = 0; i < runs.waiting_count; i++) {
+        const hak_run_t *run = runs.waiting[i];
+        valid = valid && run->live && run->waits && run->stamped;
+    }
     for (hak_run_t *run = runs.aged.oldest; run != NULL && valid; run = run->newer) {
         hak_run_t *left = hak_run_ending_at(run->start);
         hak_run_t *right = hak_run_starting_at(hak_run_end(run));

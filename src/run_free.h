@@ -1,11 +1,11 @@
 /* run_free.h: free runs of pages: found, joined, cut, kept and given back.
  *
- * Owns:      the index and the ages of free runs; the block freed last; units of the large tier,
+ * Owns:      the index and the ages of free runs; the blocks that wait; units of the large tier,
  * new and unmapped. Knows not: blocks; moving pages (run_take.h). Threads:   the caller holds the
  * large tier's lock (large.h), which guards all of it.
  *
- * A run is listed and free, or in the hands of a function that holds the lock and on no list, or of
- * the block freed last: it counts as live then, and no neighbour absorbs it. The invariants stand
+ * A run is listed and free, or in the hands of a function that holds the lock and on no list, or it
+ * waits: it counts as live then, and no neighbour absorbs it. The invariants stand
  * in large.h.
  */
 #ifndef HAK_RUN_FREE_H
@@ -30,15 +30,14 @@ void hak_runs_note_wanted_back(const hak_run_t *run, uint32_t now_ms);
 hak_run_t *hak_runs_free(hak_run_t *run, const hak_run_t *block);
 /* The same, but nothing of it is kept. */
 void hak_runs_free_purged(hak_run_t *run, uint32_t now_ms);
-/* A small block becomes the one freed last: its run, stamped, its slack looked at, waits for the
- * next block of as many pages. Any other that is obtained finds it free, and so does the next to be
- * freed last. Until then it counts as live. *looked: what is too much or too old went back, now and
- * then or because such a block became free. False: the block is too large, or nothing is to be
- * kept; nothing happened. */
-bool hak_runs_free_last(hak_run_t *run, bool *looked);
-/* The run of the block freed last, for one of so many bytes; NULL where it is another's size. */
-hak_run_t *hak_runs_take_last(size_t size);
-size_t hak_runs_last_bytes(void);
+/* A small block that is freed: its run, stamped, its slack looked at, waits for the next block of
+ * as many pages, as one of few. When any other is obtained, all that wait become free first. Until
+ * then they count as live. *looked: what is too much or too old went back, now and then or because
+ * one became free. False: the block is too large, or nothing is to be kept; nothing happened. */
+bool hak_runs_let_wait(hak_run_t *run, bool *looked);
+/* The newest that waits for a block of so many bytes; NULL without one. */
+hak_run_t *hak_runs_take_waiting(size_t size);
+size_t hak_runs_waiting_bytes(void);
 
 /* Cuts run, which is on no list, to its first pages; the rest becomes a free run. False without
  * memory for records: nothing happened. */

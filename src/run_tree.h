@@ -20,9 +20,9 @@ typedef struct hak_run {
     uint32_t since_ms;             /* free runs: when freed, or purged */
     uint16_t slack;                /* live runs: bytes at the end that are watched (run_watch.h) */
     bool live : 1;                 /* in no tree: a block's, or in somebody's hands */
-    bool is_last : 1;              /* live runs: of the block freed last: stamped, no block */
+    bool waits : 1;                /* live runs: freed, stamped, no block; see run_free.h */
     bool zero : 1;                 /* free runs: reads as zero throughout. Live: the slack does */
-    bool stamped : 1;              /* free runs, and the last one: the first bytes are watched */
+    bool stamped : 1;              /* free runs, and those that wait: the first bytes are watched */
 } hak_run_t;
 
 _Static_assert(sizeof(hak_run_t) == HAK_CACHE_LINE, "hak_run_t");

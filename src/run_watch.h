@@ -1,7 +1,7 @@
 /* run_watch.h: bytes of page runs that nobody may write, and a look at them later.
  *
  * Owns:      the bytes behind a live block up to the end of its last page, and the first bytes of a
- *            free run or of the one freed last; the lines that say they have changed.
+ *            free run or one that waits; the lines that say they have changed.
  * Knows not: where runs come from; when to look.
  * Threads:   guarded by the large tier's lock, but for hak_run_write_slack().
  *

@@ -5,7 +5,7 @@
 
 int main(void) {
     void *blocks[4];
-    malloc_many(blocks, 4, 100000);
+    malloc_many(blocks, 4, 200000);
     announce('P', blocks[1]);
     free(hide(blocks[1]));
     *(char *)hide(blocks[1]) = 'a';

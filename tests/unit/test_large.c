@@ -72,23 +72,23 @@ static void large_alloc_equal_runs_takes_lowest_address(void **state) {
     large_free(runs[5]);
     large_free(runs[1]);
     large_free(runs[3]);
-    large_free(runs[7]);
-    assert_ptr_equal(large_alloc(PAGE * 10), runs[7]); /* the block freed last */
+    char *other = large_alloc(PAGE * 40); /* none waits any more */
     assert_ptr_equal(large_alloc(PAGE * 10), runs[1]);
     assert_ptr_equal(large_alloc(PAGE * 10), runs[3]);
     assert_ptr_equal(large_alloc(PAGE * 10), runs[5]);
+    large_free(other);
     for (int i = 0; i < 8; i++) {
         large_free(runs[i]);
     }
 }
 
-static void large_freed_last_waits_for_its_size(void **state) {
+static void large_waiting_are_for_their_sizes(void **state) {
     (void)state;
     char *a = large_alloc(PAGE * 10);
     char *b = large_alloc(PAGE * 30 - 5);
     char *c = large_alloc(PAGE * 10);
     large_free(a);
-    large_free(b); /* not joined with a yet */
+    large_free(b); /* not joined with a */
     assert_int_equal(large_gauges().live_bytes, PAGE * 10);
     assert_int_equal(large_gauges().live_blocks, 1);
     assert_int_equal(large_gauges().retained_bytes, PAGE * 40);
@@ -99,13 +99,37 @@ static void large_freed_last_waits_for_its_size(void **state) {
     assert_int_equal(hak_large_usable(b), PAGE * 30);
     assert_int_equal(large_gauges().retained_bytes, PAGE * 10);
     large_free(b);
-    assert_ptr_equal(large_alloc(PAGE * 40), a); /* another size: it is joined first */
+    assert_ptr_equal(large_alloc(PAGE * 40), a); /* another size: joined first */
     assert_int_equal(fake_os_calls(FAKE_MAP_AT), 1);
     large_free(a);
     large_free(c);
 }
 
-static void large_freed_last_is_room_to_grow(void **state) {
+static void large_waiting_the_oldest_goes_first(void **state) {
+    (void)state;
+    char *blocks[6];
+    for (size_t i = 0; i < UNIT_LENGTH(blocks); i++) {
+        blocks[i] = large_alloc(PAGE * (10 + i));
+    }
+    for (size_t i = 0; i < UNIT_LENGTH(blocks); i++) {
+        large_free(blocks[i]);
+    }
+    assert_ptr_equal(hak_large_place(blocks[1]).start, blocks[0]); /* the two that wait no more */
+    static const size_t order[] = {3, 5, 2, 4};
+    for (size_t i = 0; i < UNIT_LENGTH(order); i++) {
+        assert_ptr_equal(large_alloc(PAGE * (10 + order[i])), blocks[order[i]]);
+    }
+    assert_int_equal(large_gauges().retained_bytes, PAGE * 21);
+    large_free(blocks[3]);
+    large_free(large_alloc(PAGE * 13)); /* the newest of its size */
+    for (size_t i = 0; i < UNIT_LENGTH(order); i++) {
+        if (order[i] != 3) {
+            large_free(blocks[order[i]]);
+        }
+    }
+}
+
+static void large_waiting_are_room_to_grow(void **state) {
     (void)state;
     char *a = large_alloc(PAGE * 10);
     char *b = large_alloc(PAGE * 10);
@@ -116,7 +140,7 @@ static void large_freed_last_is_room_to_grow(void **state) {
     large_free(c);
 }
 
-static void check_last_does_not_wait(void) {
+static void check_none_waits(void) {
     char *a = large_alloc(PAGE * 10);
     char *b = large_alloc(PAGE * 10);
     char *c = large_alloc(PAGE * 10);
@@ -126,18 +150,18 @@ static void check_last_does_not_wait(void) {
     large_free(c);
 }
 
-static void large_freed_last_does_not_wait_where_nothing_is_kept(void **state) {
+static void large_waiting_is_nothing_where_nothing_is_kept(void **state) {
     (void)state;
     hak_options.retain = 0;
     hak_options.retain_share = 0;
-    check_last_does_not_wait();
+    check_none_waits();
     assert_int_equal(large_gauges().retained_bytes, 0);
     hak_options = large_case_options;
     hak_options.decay_ms = 0;
-    check_last_does_not_wait();
+    check_none_waits();
 }
 
-static void large_freed_last_is_small(void **state) {
+static void large_waiting_are_small(void **state) {
     (void)state;
     char *a = large_alloc(PAGE * 10);
     char *b = large_alloc(MIB);
@@ -146,11 +170,13 @@ static void large_freed_last_is_small(void **state) {
     large_free(b);
     assert_ptr_equal(hak_large_place(b).start, b); /* a waits: it is no neighbour yet */
     large_free(c);
-    assert_ptr_equal(hak_large_place(b).start, a);
+    assert_ptr_equal(hak_large_place(b).start, b);
+    assert_ptr_equal(large_alloc(2 * MIB), a);
+    large_free(a);
 }
 
 /* Each becomes free in an allocation, and none while another one waits. */
-static void large_freed_last_keeps_the_bound(void **state) {
+static void large_waiting_keep_the_bound(void **state) {
     (void)state;
     char *blocks[1000];
     for (size_t i = 0; i < UNIT_LENGTH(blocks); i++) {
@@ -168,7 +194,7 @@ static void large_freed_last_keeps_the_bound(void **state) {
 }
 
 /* What is old goes back although every block that waits is wanted back. */
-static void large_freed_last_lets_others_decay(void **state) {
+static void large_waiting_let_others_decay(void **state) {
     (void)state;
     char *live = large_alloc(40 * MIB);
     char *old = large_alloc(2 * MIB);
@@ -182,7 +208,7 @@ static void large_freed_last_lets_others_decay(void **state) {
     large_free(live);
 }
 
-static void large_freed_last_goes_with_trim(void **state) {
+static void large_waiting_go_with_trim(void **state) {
     (void)state;
     large_free(large_alloc(PAGE * 10));
     assert_int_equal(large_gauges().retained_bytes, PAGE * 10);
@@ -696,13 +722,14 @@ int main(void) {
         CASE(large_free_coalesces_both_neighbours),
         CASE(large_alloc_takes_smallest_run_that_fits),
         CASE(large_alloc_equal_runs_takes_lowest_address),
-        CASE(large_freed_last_waits_for_its_size),
-        CASE(large_freed_last_is_room_to_grow),
-        CASE(large_freed_last_does_not_wait_where_nothing_is_kept),
-        CASE(large_freed_last_is_small),
-        CASE(large_freed_last_keeps_the_bound),
-        CASE(large_freed_last_lets_others_decay),
-        CASE(large_freed_last_goes_with_trim),
+        CASE(large_waiting_are_for_their_sizes),
+        CASE(large_waiting_the_oldest_goes_first),
+        CASE(large_waiting_are_room_to_grow),
+        CASE(large_waiting_is_nothing_where_nothing_is_kept),
+        CASE(large_waiting_are_small),
+        CASE(large_waiting_keep_the_bound),
+        CASE(large_waiting_let_others_decay),
+        CASE(large_waiting_go_with_trim),
         CASE(large_alloc_loop_makes_no_system_calls),
         CASE(large_alloc_every_alignment_to_64_mib_is_aligned),
         CASE(large_alloc_aligned_uses_free_run_that_fits),

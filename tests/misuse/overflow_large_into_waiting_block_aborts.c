@@ -1,4 +1,4 @@
-// A large block written past its slack, into the memory of the block freed last: the line names the block that
+// A large block written past its slack, into the memory of a block freed just now: the line names the block that
 // was overrun.
 // expect: hakmem: heap overflow past %P \(large, 100000 bytes\): 0x[0-9a-f]+ was written to
 // hardened: hakmem: heap overflow past %P \(guarded, [0-9]+ bytes\): (access to 0x[0-9a-f]+|byte [0-9]+ was written to)

@@ -1,4 +1,4 @@
-// The large block freed last written to: found when the next of its size is to get its memory.
+// A large block freed just now and written to: found when the next of its size is to get its memory.
 // expect: hakmem: use after free: %Q was written to after it was freed \(in [0-9]+ free bytes at %P\)
 // hardened: hakmem: use after free of %P \(guarded, [0-9]+ bytes\): access to 0x[0-9a-f]+
 #include "misuse.h"
