@@ -212,6 +212,19 @@ bool hak_canary_is_whole(const void *at, size_t bytes) {
     return is_repeated(at, bytes, word_at(at), word_at((const unsigned char *)at + bytes));
 }
 
+void hak_canary_write_line(void *at) {
+    pair_t *pairs = at;
+    pairs[0] = pairs[1] = pairs[2] = pairs[3] = pair_of(word_at(at));
+}
+
+bool hak_canary_line_is_whole(const void *at) {
+    const pair_t *pairs = at;
+    const pair_t wanted = pair_of(word_at(at));
+    pair_t wrong =
+        ((pairs[0] ^ wanted) | (pairs[1] ^ wanted)) | ((pairs[2] ^ wanted) | (pairs[3] ^ wanted));
+    return (wrong[0] | wrong[1]) == 0;
+}
+
 const void *hak_canary_damage(const void *at, size_t bytes) {
     return HAK_LIKELY(hak_canary_is_whole(at, bytes)) ? NULL : locate(at, bytes, word_at(at));
 }

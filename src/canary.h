@@ -38,6 +38,9 @@ void hak_canary_widen(void);
 /* Bytes from at on. */
 void hak_canary_write(void *at, size_t bytes);
 bool hak_canary_is_whole(const void *at, size_t bytes);
+/* The same for HAK_PAIRS_LINE bytes, at any address. */
+void hak_canary_write_line(void *at);
+bool hak_canary_line_is_whole(const void *at);
 /* The first byte that differs; NULL when none does. */
 const void *hak_canary_damage(const void *at, size_t bytes);
 /* The first byte that is not zero; NULL when all are. */

@@ -10,6 +10,7 @@
 /* Next to the block and at the end of the page: what runs over passes the first, what writes in
  * front of the next block the second. A cache line each, since all of it would be up to a page. */
 #define EDGE_BYTES HAK_CACHE_LINE
+_Static_assert(EDGE_BYTES == HAK_PAIRS_LINE, "what is longer than a line has one at each end");
 
 static size_t edge_bytes(const hak_run_t *run) {
     return hak_min(run->slack, EDGE_BYTES);
@@ -21,15 +22,23 @@ void hak_run_watch(hak_run_t *run, size_t asked, size_t bytes) {
 }
 
 void hak_run_write_slack(const hak_run_t *run, size_t bytes) {
-    size_t edge = edge_bytes(run);
-    if (edge != 0 && !run->zero) {
-        hak_canary_write((void *)(run->start + bytes - run->slack), edge);
-        hak_canary_write((void *)(run->start + bytes - edge), edge);
+    uintptr_t end = run->start + bytes;
+    if (run->slack == 0 || run->zero) {
+        return;
     }
+    if (run->slack < EDGE_BYTES) {
+        hak_canary_write((void *)(end - run->slack), run->slack);
+        return;
+    }
+    hak_canary_write_line((void *)(end - run->slack));
+    hak_canary_write_line((void *)(end - EDGE_BYTES));
 }
 
 static const void *edge_damage(const hak_run_t *run, uintptr_t at) {
     size_t edge = edge_bytes(run);
+    if (edge == EDGE_BYTES && !run->zero && HAK_LIKELY(hak_canary_line_is_whole((void *)at))) {
+        return NULL;
+    }
     return run->zero ? hak_zero_damage((void *)at, edge) : hak_canary_damage((void *)at, edge);
 }
 
@@ -92,7 +101,7 @@ void hak_run_fetch_stamp(const hak_run_t *run) {
 void hak_run_stamp(hak_run_t *run, const hak_run_t *block) {
     if (block != NULL && run->start == block->start) {
         run->stamped = true;
-        hak_canary_write((void *)run->start, EDGE_BYTES);
+        hak_canary_write_line((void *)run->start);
     }
 }
 
@@ -100,8 +109,8 @@ void hak_run_take_stamp(hak_run_t *run, size_t bytes) {
     if (!run->stamped) {
         return;
     }
-    const void *changed = hak_canary_damage((void *)run->start, EDGE_BYTES);
-    if (HAK_UNLIKELY(changed != NULL)) {
+    if (HAK_UNLIKELY(!hak_canary_line_is_whole((void *)run->start))) {
+        const void *changed = hak_canary_damage((void *)run->start, EDGE_BYTES);
         hak_message_fatal_about((void *)run->start,
                                 "use after free: %p was written to after it was freed (in %zu free "
                                 "bytes at %p)",
