@@ -14,9 +14,9 @@
 #define DECAY_STEPS 4
 /* Blocks freed last that wait for others of their sizes: so many, of so many bytes each at most,
  * and such a part of HAKMEM_RETAIN. */
-#define WAIT_COUNT 4
+#define WAIT_COUNT 8
 #define WAIT_BYTES ((size_t)128 << 10)
-#define WAIT_SHARE 16
+#define WAIT_SHARE 32
 /* Where all that wait are wanted back, one in so many that are freed has a look at bounds. */
 #define WAIT_LOOK 64
 /* What grows by more in place asks for addresses first: they may well be refused, and metadata is
