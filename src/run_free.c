@@ -557,7 +557,8 @@ bool hak_runs_are_valid(void) {
     }
     for (unsigned i = 0; i < runs.waiting_count; i++) {
         const hak_run_t *run = runs.waiting[i];
-        valid = valid && run->live && run->waits && run->stamped;
+        valid = valid && run->live && run->waits && run->stamped &&
+                hak_run_starting_at(run->start) == run;
     }
     for (hak_run_t *run = runs.aged.oldest; run != NULL && valid; run = run->newer) {
         hak_run_t *left = hak_run_ending_at(run->start);

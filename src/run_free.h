@@ -1,12 +1,13 @@
 /* run_free.h: free runs of pages: found, joined, cut, kept and given back.
  *
- * Owns:      the index and the ages of free runs; the blocks that wait; units of the large tier,
- * new and unmapped. Knows not: blocks; moving pages (run_take.h). Threads:   the caller holds the
- * large tier's lock (large.h), which guards all of it.
+ * Owns:      the index and the ages of free runs; freed ones that wait for a block of their size;
+ *            units of the large tier, new and unmapped.
+ * Knows not: live blocks; moving pages (run_take.h).
+ * Threads:   the caller holds the large tier's lock (large.h), which guards all of it.
  *
- * A run is listed and free, or in the hands of a function that holds the lock and on no list, or it
- * waits: it counts as live then, and no neighbour absorbs it. The invariants stand
- * in large.h.
+ * A run is listed and free, or waits, or is in the hands of a function that holds the lock and on
+ * no list. Where it is not listed it counts as live, and no neighbour absorbs it. The invariants
+ * stand in large.h.
  */
 #ifndef HAK_RUN_FREE_H
 #define HAK_RUN_FREE_H

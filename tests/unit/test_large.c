@@ -171,22 +171,31 @@ static void large_waiting_are_small(void **state) {
     large_free(a);
 }
 
-/* Each becomes free in an allocation, and none while another one waits. */
-static void large_waiting_keep_the_bound(void **state) {
-    (void)state;
-    char *blocks[1000];
+/* All become free in allocations, so many at a time. */
+static void check_waiting_keep_the_bound(size_t together) {
+    char *blocks[1024];
     for (size_t i = 0; i < UNIT_LENGTH(blocks); i++) {
         blocks[i] = large_alloc(PAGE * (i % 2 == 0 ? 10 : 31));
     }
-    for (size_t i = 0; i < UNIT_LENGTH(blocks); i += 2) {
-        large_free(blocks[i]);
-        blocks[i] = large_alloc(PAGE * 31);
+    for (size_t i = 0; i < UNIT_LENGTH(blocks); i += 2 * together) {
+        for (size_t k = 0; k < together; k++) {
+            large_free(blocks[i + 2 * k]);
+        }
+        for (size_t k = 0; k < together; k++) {
+            blocks[i + 2 * k] = large_alloc(PAGE * 31);
+        }
         hak_large_gauges_t gauges = large_gauges();
-        assert_in_range(gauges.retained_bytes, 0, gauges.bound_bytes + PAGE * 10);
+        assert_in_range(gauges.retained_bytes, 0, gauges.bound_bytes + PAGE * 10 * together);
     }
     for (size_t i = 0; i < UNIT_LENGTH(blocks); i++) {
         large_free(blocks[i]);
     }
+}
+
+static void large_waiting_keep_the_bound(void **state) {
+    (void)state;
+    check_waiting_keep_the_bound(1);
+    check_waiting_keep_the_bound(8);
 }
 
 /* What is old goes back although every block that waits is wanted back. */

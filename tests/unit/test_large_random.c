@@ -48,7 +48,7 @@ static bool is_zero(const char *start, size_t bytes) {
 /* Mostly runs inside a unit, sometimes across some, rarely giants. */
 static size_t random_size(uint64_t *seed) {
     size_t dice = unit_below(seed, 100);
-    if (dice < 35) { /* 9 to 12 pages: often as many as the block freed last had */
+    if (dice < 35) { /* 9 to 12 pages: often as many as one that waits has */
         return 8 * PAGE + 1 + unit_below(seed, 4 * PAGE);
     }
     size_t most = dice < 70 ? 300 * 1024 : dice < 95 ? 2 * MIB : dice < 99 ? 8 * MIB : 40 * MIB;
