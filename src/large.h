@@ -1,6 +1,6 @@
 /* large.h: blocks above the mid tier's: runs of pages, straight from mmap.
  *
- * Owns:      the blocks, which are live runs; the lock of all runs. The others: run_free.h.
+ * Owns:      the blocks, live runs that do not wait; the lock of all runs. The others: run_free.h.
  * Knows not: heaps, classes.
  * Threads:   any; everything is guarded by the large tier's lock (rank 2), but that the slack of a
  *            block is written when it is nobody else's already.

@@ -1,36 +1,16 @@
 /* test_run_index.c: bins of free runs against a model that looks at all of them. */
 #include "run_index.h"
 
-#include "unit.h"
-
 #define RUNS 600
 
-static hak_run_t runs[RUNS];
-static bool listed[RUNS];
+#include "run_model.h"
+
 static hak_run_index_t bins;
 
-static hak_run_t *naive_find(size_t pages) {
-    hak_run_t *best = NULL;
-    for (size_t i = 0; i < RUNS; i++) {
-        hak_run_t *run = &runs[i];
-        if (listed[i] && run->pages >= pages &&
-            (best == NULL || run->pages < best->pages ||
-             (run->pages == best->pages && run->start < best->start))) {
-            best = run;
-        }
-    }
-    return best;
-}
-
 static void check_sums(void) {
-    size_t pages = 0, dirty = 0, model_pages = 0, model_dirty = 0;
+    size_t pages = 0, dirty = 0;
     assert_true(hak_run_index_is_valid(&bins, &pages, &dirty));
-    for (size_t i = 0; i < RUNS; i++) {
-        model_pages += listed[i] ? runs[i].pages : 0;
-        model_dirty += listed[i] ? runs[i].dirty_pages : 0;
-    }
-    assert_int_equal(pages, model_pages);
-    assert_int_equal(dirty, model_dirty);
+    model_check_sums(pages, dirty);
 }
 
 /* All powers of two are as likely, so that every bin has its turn. */
@@ -55,7 +35,7 @@ static void play(uint64_t seed, unsigned steps, size_t in_use, unsigned most_bit
     for (unsigned step = 0; step < steps; step++) {
         toggle(unit_below(&seed, in_use), &seed, most_bits);
         size_t want = some_pages(&seed, most_bits + 1);
-        assert_ptr_equal(hak_run_index_find(&bins, want), naive_find(want));
+        assert_ptr_equal(hak_run_index_find(&bins, want), model_find(want));
         if (step % 256 == 0) {
             check_sums();
         }

@@ -1,39 +1,16 @@
 /* test_run_tree.c: the treap of free runs against a model that looks at all of them. */
 #include "run_tree.h"
 
-#include "unit.h"
-
 #define RUNS 2000
 
-static hak_run_t runs[RUNS];
-static bool listed[RUNS];
+#include "run_model.h"
+
 static hak_run_t *tree;
 
-static hak_run_t *naive_find(size_t pages) {
-    hak_run_t *best = NULL;
-    for (size_t i = 0; i < RUNS; i++) {
-        hak_run_t *run = &runs[i];
-        if (listed[i] && run->pages >= pages &&
-            (best == NULL || run->pages < best->pages ||
-             (run->pages == best->pages && run->start < best->start))) {
-            best = run;
-        }
-    }
-    return best;
-}
-
 static void check_sums(void) {
-    size_t pages = 0;
-    size_t dirty = 0;
-    size_t model_pages = 0;
-    size_t model_dirty = 0;
+    size_t pages = 0, dirty = 0;
     assert_true(hak_run_tree_is_valid(tree, &pages, &dirty));
-    for (size_t i = 0; i < RUNS; i++) {
-        model_pages += listed[i] ? runs[i].pages : 0;
-        model_dirty += listed[i] ? runs[i].dirty_pages : 0;
-    }
-    assert_int_equal(pages, model_pages);
-    assert_int_equal(dirty, model_dirty);
+    model_check_sums(pages, dirty);
 }
 
 static void toggle(size_t i, uint64_t *seed, size_t most_pages) {
@@ -55,7 +32,7 @@ static void play(uint64_t seed, unsigned steps, size_t most_pages) {
     for (unsigned step = 0; step < steps; step++) {
         toggle(unit_below(&seed, RUNS), &seed, most_pages);
         size_t want = 1 + unit_below(&seed, most_pages + 2);
-        assert_ptr_equal(hak_run_tree_find(tree, want), naive_find(want));
+        assert_ptr_equal(hak_run_tree_find(tree, want), model_find(want));
         if (step % 256 == 0) {
             check_sums();
         }
