@@ -4,6 +4,7 @@
  */
 #include "bins.h"
 
+#include "bin_look.h"
 #include "home.h"
 #include "message.h"
 #include "options.h"
@@ -30,7 +31,8 @@
  * where one block that lives on, or that a sleeping thread holds, keeps the end from being seen. */
 #define DRAINS_TO_HURRY DRAINS_TO_SHRINK
 #define HURRY_SHARE 8
-/* So many blocks in a bin are not worth a look. */
+/* A bin of so many blocks: where allocations keep pace with frees, setting them apart would only
+ * make the next allocation miss. */
 #define SHORT_CHAIN 4
 /* An interval of a class of wide blocks is a long one if it lasts for so many frees of the heap,
  * and a class rare after two of them: what all such classes hold adds up to megabytes. */
@@ -292,24 +294,6 @@ void hak_bins_drain_reserves_locked(hak_heap_t *heap) {
     }
 }
 
-/* A bin with a handful of blocks: where allocations keep pace with frees, setting them apart would
- * only make the next allocation miss. */
-static bool is_short_chain(const void *block) {
-    const uintptr_t stamp = hak_stamp;
-    for (int steps = 0; steps < SHORT_CHAIN; steps++) {
-        if (block == NULL) {
-            return true;
-        }
-        const void *next = hak_block_next(block);
-        hak_signal_fence();
-        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
-            return false; /* so it was no link that was read; some pop or drain will say so */
-        }
-        block = next;
-    }
-    return block == NULL;
-}
-
 /* A reserve that is taken back at once, interval after interval, would never be drained. So when
  * the upper bounds have added up, blocks are counted, and those beyond two intervals go home.
  * Returns what stays. */
@@ -417,25 +401,8 @@ static void keep_none_locked(hak_heap_t *heap, unsigned cls) {
     }
 }
 
-/* As far as a few blocks tell. A stale owner makes the look come early or late. */
-static bool holds_only_others(hak_heap_t *heap, unsigned cls) {
-    const uintptr_t stamp = hak_stamp;
-    const void *block = hak_heap_bin(heap, cls)->head;
-    unsigned count = 0;
-    for (; block != NULL && count < FIRST_FREES; count++) {
-        const void *next = hak_block_next(block);
-        hak_signal_fence();
-        if (HAK_UNLIKELY(!hak_block_carries(block, stamp) ||
-                         hak_map_tag(block) != hak_tag_of_class(cls))) {
-            return false; /* see is_short_chain() */
-        }
-        const hak_heap_t *owner = hak_load_relaxed(&hak_slab_of(block, cls)->owner);
-        if (owner == heap || (owner != NULL && owner->shared)) {
-            return false;
-        }
-        block = next;
-    }
-    return count >= OTHERS_FEW;
+static bool holds_only_others(const hak_heap_t *heap, unsigned cls) {
+    return hak_look_only_others(heap, cls, OTHERS_FEW, FIRST_FREES);
 }
 
 /* Others' blocks pin others' slabs. They are kept only where a thread was seen to use such. */
@@ -475,19 +442,6 @@ static int32_t frees_so_far(const hak_bin_t *bin, const hak_shelf_t *shelf) {
     return shelf->room_start - bin->room;
 }
 
-/* head holds as many blocks as are out at all. */
-static bool nothing_is_live(const hak_bin_t *bin, uint32_t out) {
-    const uintptr_t stamp = hak_stamp;
-    uint32_t count = 0;
-    for (const void *block = bin->head; block != NULL && count < out; count++) {
-        if (HAK_UNLIKELY(!hak_block_carries(block, stamp))) {
-            return false; /* some pop or drain will say so */
-        }
-        block = hak_block_next(block);
-    }
-    return count == out;
-}
-
 /* Blocks went home and none was wanted since: only then the ends of bursts are looked for. */
 static bool is_shrinking(const hak_shelf_t *shelf) {
     return shelf->drains != 0;
@@ -504,7 +458,7 @@ static void flush_locked(hak_heap_t *heap, unsigned cls) {
     uint32_t out = hak_load_relaxed(&shelf->out);
     bool knows_out = shelf->borrowed == 0 || out != 0;
     if (!knows_out || !is_shrinking(shelf) || (int64_t)out > bin->head_most ||
-        !nothing_is_live(bin, out) ||
+        !hak_look_has(bin->head, out) ||
         (shelf->regretted && !hak_retain_is_older(shelf->regret_ms, hak_os.now_ms()))) {
         return;
     }
@@ -655,8 +609,8 @@ void hak_bins_interval_over(hak_heap_t *heap, unsigned cls) {
     }
     hak_bins_add_passed(heap, cls, frees_so_far(bin, shelf));
     note_span(heap, cls, (uint32_t)frees_so_far(bin, shelf));
-    bool is_short =
-        bin->reserve_most == 0 && may_matter_if_short(bin, shelf, cls) && is_short_chain(bin->head);
+    bool is_short = bin->reserve_most == 0 && may_matter_if_short(bin, shelf, cls) &&
+                    hak_look_is_short(bin->head, SHORT_CHAIN);
     bin->head_most = is_short ? SHORT_CHAIN : bin->head_most + frees_so_far(bin, shelf);
     note_pace(shelf, is_short && !is_hurried(shelf));
     bool is_none_kept = keeps_none(heap, cls, is_short);
